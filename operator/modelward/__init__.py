@@ -1,0 +1,1 @@
+"""modelward: the life of machine-learning models on Kubernetes."""
