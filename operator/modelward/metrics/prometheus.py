@@ -1,0 +1,322 @@
+"""Metrics from a Prometheus that the platform configured: raw samples per pod, and the one number of a `query` gate.
+
+Never `rate()` or `increase()`: they extrapolate, and lose what a new pod counted before its first scrape. One range
+selector over all wanted metrics gives what the server scraped, from one consistent moment, with the true sample times.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from modelward.api.gates import QueryGate
+from modelward.metrics.canonical import InvalidSamples, RawSample, canonical_series
+from modelward.metrics.presets import Preset
+from modelward.metrics.transport import Limits, RequestFailed, request
+from modelward.stats.readings import PodReading, PodTarget, QueryAnswer, Reading
+
+_TARGET_LABELS = ("job", "instance")
+_PLACEHOLDER = re.compile(r"\{\{\s*(\w*)\s*\}\}")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How one Prometheus is reached. Files are read at each request, because what is in them rotates."""
+
+    name: str
+    url: str
+    max_staleness: float = 120.0
+    limits: Limits = Limits(seconds=10.0, bytes=32 * 1024 * 1024)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    headers_from_files: Mapping[str, Path] = field(default_factory=dict)
+    bearer_token_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class QueryNames:
+    """What the placeholders of a query stand for."""
+
+    model: str
+    namespace: str
+    candidate: str
+    incumbent: str | None = None
+
+
+_Sample = tuple[float, str]  # Unix seconds, and the value as Prometheus writes it
+
+
+class _Series(BaseModel):
+    """One series of an answer: `value` of an instant vector, `values` of a range, neither for a native histogram."""
+
+    metric: dict[str, str] = {}
+    value: _Sample | None = None
+    values: list[_Sample] = []
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    result_type: str
+    result: _Sample | list[_Series]
+
+    @property
+    def series(self) -> Sequence[_Series]:
+        return self.result if isinstance(self.result, list) else ()
+
+
+class _Document(BaseModel):
+    """What the query API answers, as far as it is read here."""
+
+    data: _Data | None = None
+    error: str = ""
+
+
+class _Unusable(Exception):
+    """Why there is no result: a reason of `Reading`, and a sentence."""
+
+    def __init__(self, sentence: str, reason: str = "MetricsUnavailable") -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
+class PrometheusSource:
+    """One configured Prometheus, or anything that speaks its query API."""
+
+    def __init__(self, connection: Connection, session: aiohttp.ClientSession) -> None:
+        self._connection = connection
+        self._session = session
+
+    async def read(
+        self, version: str, targets: Sequence[PodTarget], preset: Preset, wanted: Sequence[str], now: float
+    ) -> Reading:
+        """The newest scrape of every pod, or why one of them has none."""
+        chosen = preset.only(wanted)
+        try:
+            selector = _selector(chosen, targets)
+            result = await self._ask(f"{selector}[{math.ceil(self._connection.max_staleness)}s]", now, "matrix")
+            scrapes = _newest_scrapes(result)
+            pods = [await self._pod(target, scrapes, chosen, wanted, now) for target in targets]
+        except _Unusable as error:
+            return Reading(version=version, at=now, problem=str(error), reason=error.reason)
+        return Reading(version=version, at=now, pods=tuple(pods))
+
+    async def query(self, gate: QueryGate, names: QueryNames, now: float) -> QueryAnswer:
+        """Exactly one finite number that is no older than the gate's `maxStaleness`, or why not.
+
+        An instant query hides how old its samples are, so the look-back is shortened to `maxStaleness`, and for a selector
+        `timestamp()` is asked for too. Inside `rate(x[5m])` and the like, the window is what the author wrote.
+        """
+        staleness = gate.max_staleness.total_seconds()
+        try:
+            expression = _filled_in(gate.query, names)
+            result = await self._ask(expression, now, "scalar", "vector", look_back=staleness)
+            value = self._one_number(result)
+            at = now if result.result_type == "scalar" else await self._sampled_at(expression, now, staleness)
+        except _Unusable as error:
+            return QueryAnswer(value=None, problem=str(error), reason=error.reason)
+        return QueryAnswer(value=value, at=at)
+
+    async def _pod(
+        self,
+        target: PodTarget,
+        scrapes: "Mapping[tuple[str, str], list[_Scrape]]",
+        preset: Preset,
+        wanted: Sequence[str],
+        now: float,
+    ) -> PodReading:
+        own = scrapes.get((target.namespace, target.name), [])
+        if not own:
+            await self._explain_absence(target, preset, now)
+        if len(own) > 1:
+            seen = " and ".join(f"job={scrape.job!r} instance={scrape.instance!r}" for scrape in own[:2])
+            raise _Unusable(
+                f"{self._named} scrapes pod {target.name} more than once ({seen}): keep one", "InvalidResult"
+            )
+        try:
+            series = canonical_series(own[0].samples, preset, wanted)
+        except InvalidSamples as error:
+            raise _Unusable(
+                f"{self._named} has metrics of pod {target.name} that cannot be used: {error}", "InvalidResult"
+            ) from error
+        return PodReading(pod=target.name, started_at=target.started_at, at=own[0].at, series=series)
+
+    async def _explain_absence(self, target: PodTarget, preset: Preset, now: float) -> None:
+        """Stale, or never there? One small query over an hour tells."""
+        metric = next(iter(sorted(rule.metric for rule in preset.counters)), None)
+        if metric is not None:
+            selector = f"{metric}{{{_pod_matchers([target])}}}"
+            result = await self._ask(f"{selector}[1h]", now, "matrix")
+            times = [series.values[-1][0] for series in result.series if series.values]
+            if times:
+                raise _Unusable(
+                    f"the newest sample of pod {target.name} in {self._named} is {now - max(times):.0f} s old, "
+                    f"more than {self._connection.max_staleness:g} s: check that the pod is still scraped",
+                    "StaleMetrics",
+                )
+        raise _Unusable(
+            f"{self._named} has no metrics of pod {target.name}: check that it scrapes the pod and sets the labels namespace and pod"
+        )
+
+    @property
+    def _named(self) -> str:
+        return f"Prometheus {self._connection.name}"
+
+    def _one_number(self, data: _Data) -> float:
+        sample = data.result
+        if isinstance(sample, list):
+            if not sample:
+                raise _Unusable("the query gave no data instead of one number")
+            if len(sample) > 1:
+                raise _Unusable(f"the query gave {len(sample)} series instead of one number", "InvalidResult")
+            sample = sample[0].value
+            if sample is None:
+                raise _Unusable("the query gave a native histogram instead of one number", "InvalidResult")
+        value = _number(sample[1])
+        if not math.isfinite(value):
+            raise _Unusable(f"the query gave {sample[1][:40]} instead of a finite number", "InvalidResult")
+        return value
+
+    async def _sampled_at(self, expression: str, now: float, staleness: float) -> float:
+        result = await self._ask(f"timestamp(\n{expression}\n)", now, "vector", look_back=staleness)
+        at = self._one_number(result)
+        if now - at > staleness:
+            raise _Unusable(
+                f"the query's newest sample is {now - at:.0f} s old, more than {staleness:g} s", "StaleMetrics"
+            )
+        return at
+
+    async def _ask(self, expression: str, now: float, *types: str, look_back: float | None = None) -> _Data:
+        """The `data` of one instant query, its result type checked."""
+        limits = self._connection.limits
+        form = {"query": expression, "time": f"{now:.3f}", "timeout": f"{limits.seconds:g}s"}
+        if look_back is not None:
+            form["lookback_delta"] = f"{look_back:g}"
+        try:
+            answer = await request(
+                self._session,
+                "POST",
+                f"{self._connection.url.rstrip('/')}/api/v1/query",
+                limits,
+                headers=self._headers(),
+                form=form,
+            )
+        except RequestFailed as error:
+            raise _Unusable(f"{self._named} {error}") from error
+        return self._data(answer.status, answer.body, types)
+
+    def _data(self, status: int, body: bytes, types: Sequence[str]) -> _Data:
+        try:
+            document = _Document.model_validate_json(body)
+        except ValidationError as error:
+            sentence = f"{self._named} did not answer as a Prometheus query API does (HTTP {status}): check its url"
+            raise _Unusable(sentence) from error
+        if document.data is None:
+            what = f"refused the query: {document.error[:200]}" if document.error else "gave neither data nor an error"
+            raise _Unusable(f"{self._named} {what} (HTTP {status})", "InvalidResult")
+        if document.data.result_type not in types:
+            raise _Unusable(
+                f"{self._named} gave a {document.data.result_type} where a {' or '.join(types)} is needed",
+                "InvalidResult",
+            )
+        return document.data
+
+    def _headers(self) -> Mapping[str, str]:
+        connection = self._connection
+        headers = dict(connection.headers)
+        try:
+            headers |= {name: path.read_text("utf-8").strip() for name, path in connection.headers_from_files.items()}
+            if connection.bearer_token_file is not None:
+                headers["Authorization"] = f"Bearer {connection.bearer_token_file.read_text('utf-8').strip()}"
+        except (OSError, UnicodeDecodeError) as error:
+            raise _Unusable(f"the credentials of {self._named} cannot be read: {error}") from error
+        return headers
+
+
+@dataclass
+class _Scrape:
+    """The newest scrape of one target of Prometheus."""
+
+    job: str
+    instance: str
+    at: float = -math.inf
+    samples: list[RawSample] = field(default_factory=list)
+
+
+def _newest_scrapes(
+    data: _Data,
+) -> Mapping[tuple[str, str], list[_Scrape]]:
+    """Per pod, the samples of its newest scrape.
+
+    All samples of a scrape carry its time. A series whose last sample is older has gone from the page since.
+    """
+    targets: dict[tuple[str, str], dict[tuple[str, str], _Scrape]] = {}
+    for series in data.series:
+        if not series.values:
+            continue
+        labels, (at, value) = series.metric, series.values[-1]
+        job, instance = (labels.get(label, "") for label in _TARGET_LABELS)
+        by_target = targets.setdefault((labels.get("namespace", ""), labels.get("pod", "")), {})
+        scrape = by_target.setdefault((job, instance), _Scrape(job, instance))
+        if at < scrape.at:
+            continue
+        if at > scrape.at:
+            scrape.at = at
+            scrape.samples.clear()
+        scrape.samples.append(RawSample(labels.get("__name__", ""), labels, _number(value)))
+    return {pod: list(by_target.values()) for pod, by_target in targets.items()}
+
+
+def _selector(preset: Preset, targets: Sequence[PodTarget]) -> str:
+    names = "|".join(re.escape(name) for name in sorted(preset.sample_names()))
+    return f"{{__name__=~{_quoted(names)},{_pod_matchers(targets)}}}"
+
+
+def _pod_matchers(targets: Sequence[PodTarget]) -> str:
+    """Names of pods come from Kubernetes; the check keeps them from ever being more than a name in a query."""
+    for name in (text for target in targets for text in (target.name, target.namespace)):
+        if _NAME.fullmatch(name) is None:
+            raise _Unusable(f"{name!r} is not a name of Kubernetes")
+    pods = "|".join(target.name.replace(".", "[.]") for target in targets)
+    return f'namespace="{targets[0].namespace}",pod=~"{pods}"'
+
+
+def _quoted(text: str) -> str:
+    """A string literal of PromQL."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _filled_in(query: str, names: QueryNames) -> str:
+    known = {
+        "model": names.model,
+        "namespace": names.namespace,
+        "candidate": names.candidate,
+        "incumbent": names.incumbent,
+    }
+
+    def name_of(match: re.Match[str]) -> str:
+        word = match.group(1)
+        if word not in known:
+            raise _Unusable(
+                f"the query has an unknown placeholder {match.group()}: known are {', '.join(known)}", "InvalidResult"
+            )
+        name = known[word]
+        if name is None:
+            raise _Unusable("the query asks for {{incumbent}}, and there is no incumbent to compare with")
+        if _NAME.fullmatch(name) is None:
+            raise _Unusable(f"{name!r} is not a name of Kubernetes", "InvalidResult")
+        return name
+
+    return _PLACEHOLDER.sub(name_of, query)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,80 @@
+"""The one door to metrics: picks the source that a Model names, and answers with a Reading whatever happens."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from modelward.api.gates import QueryGate
+from modelward.api.model import MetricsEndpoint
+from modelward.metrics.pods import PodsSource
+from modelward.metrics.presets import UnknownPreset, preset
+from modelward.metrics.prometheus import PrometheusSource, QueryNames
+from modelward.metrics.sources import SourcesInvalid, load_sources
+from modelward.stats.readings import PodTarget, QueryAnswer, Reading
+
+
+class MetricsReader:
+    """Reads versions and queries; nothing that a cluster or a user can do makes it raise."""
+
+    def __init__(self, pods: PodsSource, prometheus: Mapping[str, PrometheusSource]) -> None:
+        self._pods = pods
+        self._prometheus = prometheus
+
+    async def read(
+        self,
+        version: str,
+        targets: Sequence[PodTarget],
+        endpoint: MetricsEndpoint,
+        wanted: Sequence[str],
+        now: float,
+    ) -> Reading:
+        """One look at the pods of a version; `wanted` are prefixes of canonical series."""
+        if not targets:
+            return Reading(version=version, at=now, problem=f"version {version} has no ready pod to read metrics from")
+        try:
+            rules = preset(endpoint.preset)
+        except UnknownPreset as error:
+            return Reading(version=version, at=now, problem=str(error), reason="InvalidResult")
+        if endpoint.source == "Pods":
+            return await self._pods.read(version, targets, endpoint, rules, wanted, now)
+        name = endpoint.source if isinstance(endpoint.source, str) else endpoint.source.prometheus
+        source = self._prometheus.get(name)
+        if source is None:
+            return Reading(version=version, at=now, problem=self._unknown(name), reason="InvalidResult")
+        return await source.read(version, targets, rules, wanted, now)
+
+    async def query(self, gate: QueryGate, names: QueryNames, now: float) -> QueryAnswer:
+        """The one number of a `query` gate."""
+        source = self._prometheus.get(gate.source)
+        if source is None:
+            return QueryAnswer(value=None, problem=self._unknown(gate.source), reason="InvalidResult")
+        return await source.query(gate, names, now)
+
+    def _unknown(self, name: str) -> str:
+        configured = ", ".join(sorted(self._prometheus)) or "none"
+        return f"there is no metric source {name!r}: the platform configured {configured}"
+
+
+@asynccontextmanager
+async def open_reader(sources_file: Path | None) -> AsyncIterator[MetricsReader]:
+    """A reader with its connections, closed at the end.
+
+    Raises:
+        SourcesInvalid: the file, or a file of certificates that it names, cannot be used.
+    """
+    async with AsyncExitStack() as stack:
+        prometheus: dict[str, PrometheusSource] = {}
+        for name, server in load_sources(sources_file).items():
+            try:
+                connector = aiohttp.TCPConnector(ssl=server.tls())
+            except OSError as error:  # ssl.SSLError is one
+                raise SourcesInvalid(
+                    f"the certificates of {name} in {server.ca_file} cannot be used: {error}"
+                ) from error
+            session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+            prometheus[name] = PrometheusSource(server.connection(), session)
+        # Pods come and go with their addresses: a kept connection would often be to one that is gone.
+        pods = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)))
+        yield MetricsReader(PodsSource(pods), prometheus)
