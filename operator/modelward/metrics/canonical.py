@@ -28,10 +28,10 @@ class RawSample:
 def canonical_series(samples: Iterable[RawSample], preset: Preset, wanted: Sequence[str]) -> Mapping[str, Series]:
     """Sum, check and rename the samples of one pod.
 
-    A counter whose metric is there, but no sample of which matches, is 0: a server shows an outcome when it first happens.
+    A counter whose metric is there without a matching sample is 0: servers show an outcome when it first happens.
 
     Raises:
-        InvalidSamples: a value that a counter cannot have, buckets that do not add up, a required metric that is missing.
+        InvalidSamples: a value that no counter can have, impossible buckets, or a required metric that is missing.
     """
     by_name: dict[str, list[RawSample]] = {}
     for sample in samples:

@@ -1,7 +1,7 @@
 """A page in Prometheus text or OpenMetrics format to canonical series.
 
-Only the lines of wanted metrics reach the parser: parsing costs far more than everything that is computed from it. The
-whole page is parsed and checked before any of it is used, because the OpenMetrics parser finds a truncated page only at its end.
+Only the lines of wanted metrics reach the parser: parsing costs far more than everything that is computed from it.
+The whole page is parsed and checked before any of it is used: OpenMetrics shows a truncated page only at its end.
 """
 
 import re
@@ -46,7 +46,7 @@ def read_exposition(body: str, content_type: str, preset: Preset, wanted: Sequen
 def _text_samples(body: str, preset: Preset) -> list[RawSample]:
     """Samples under the names that stand on the page.
 
-    TYPE lines are left out: with them the parser renames a counter `x_success` to `x_success_total`, which PromQL does not.
+    TYPE lines are left out: with them the parser renames a counter `x_success` to `x_success_total`; PromQL does not.
     """
     names = preset.sample_names()
     lines = [line for name, line in _sample_lines(body) if name in names]

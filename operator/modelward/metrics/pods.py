@@ -15,7 +15,7 @@ from modelward.api.model import MetricsEndpoint
 from modelward.metrics.canonical import InvalidSamples
 from modelward.metrics.exposition import OPENMETRICS, NotAnExposition, read_exposition
 from modelward.metrics.presets import Preset
-from modelward.metrics.transport import Limits, RequestFailed, request
+from modelward.metrics.transport import POD_LIMITS, Limits, RequestFailed, request
 from modelward.stats.readings import PodReading, PodTarget, Reading, Series
 
 _ACCEPT = {"Accept": f"{OPENMETRICS};version=1.0.0,text/plain;version=0.0.4;q=0.5"}
@@ -25,7 +25,7 @@ _REMEDY = "check spec.serving.metrics"
 class PodsSource:
     """Scrapes pods, at most `concurrency` at a time over all Models."""
 
-    def __init__(self, session: aiohttp.ClientSession, limits: Limits = Limits(), concurrency: int = 32) -> None:
+    def __init__(self, session: aiohttp.ClientSession, limits: Limits = POD_LIMITS, concurrency: int = 32) -> None:
         self._session = session
         self._limits = limits
         self._slots = asyncio.Semaphore(concurrency)

@@ -1,8 +1,8 @@
 """Presets: how the metrics of one kind of model server map to the canonical series of `stats.readings`. Pure data.
 
-A preset is a YAML file beside this package's code, with three lists of rules. Every rule names the canonical `series`, the
-server's `metric`, and optionally `labels`: regular expressions that a label must match in full. With `featureLabel` the
-series is one per value of that label, such as `feature/income`. What matches the same series is summed.
+A preset is a YAML file beside this package's code, with three lists of rules. Every rule names the canonical
+`series`, the server's `metric`, and optionally `labels`: regular expressions that a label must match in full. With
+`featureLabel` there is a series per value of that label, such as `feature/income`. What matches one series is summed.
 
     counters      a number; `required: true` when a page without the metric cannot be the server's
     histograms    classic buckets; `divisor` turns the server's unit into seconds (1000000 for microseconds)
@@ -74,7 +74,7 @@ class Preset(BaseModel):
     categories: tuple[CategoryRule, ...] = ()
 
     def only(self, wanted: Sequence[str]) -> "Preset":
-        """The preset with the rules that the prefixes ask for. A required counter stays: it tells a right page from a wrong one."""
+        """The rules that the prefixes ask for. A required counter stays: it tells a right page from a wrong one."""
         return Preset(
             name=self.name,
             counters=tuple(rule for rule in self.counters if rule.required or rule.is_wanted(wanted)),
@@ -97,7 +97,8 @@ class UnknownPreset(Exception):
     name: str
 
     def __str__(self) -> str:
-        return f"there is no metrics preset {self.name!r}: set spec.serving.metrics.preset to one of {', '.join(presets())}"
+        known = ", ".join(presets())
+        return f"there is no metrics preset {self.name!r}: set spec.serving.metrics.preset to one of {known}"
 
 
 @lru_cache(maxsize=1)

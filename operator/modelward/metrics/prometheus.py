@@ -109,8 +109,9 @@ class PrometheusSource:
     async def query(self, gate: QueryGate, names: QueryNames, now: float) -> QueryAnswer:
         """Exactly one finite number that is no older than the gate's `maxStaleness`, or why not.
 
-        An instant query hides how old its samples are, so the look-back is shortened to `maxStaleness`, and for a selector
-        `timestamp()` is asked for too. Inside `rate(x[5m])` and the like, the window is what the author wrote.
+        An instant query hides how old its samples are, so the look-back is shortened to `maxStaleness`, and
+        `timestamp()` is asked for too, which is the sample's for a selector.
+        Inside `rate(x[5m])` and the like, the window is what the author wrote.
         """
         staleness = gate.max_staleness.total_seconds()
         try:
@@ -160,7 +161,8 @@ class PrometheusSource:
                     "StaleMetrics",
                 )
         raise _Unusable(
-            f"{self._named} has no metrics of pod {target.name}: check that it scrapes the pod and sets the labels namespace and pod"
+            f"{self._named} has no metrics of pod {target.name}: "
+            "check that it scrapes the pod and sets the labels namespace and pod"
         )
 
     @property

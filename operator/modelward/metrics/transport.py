@@ -1,6 +1,5 @@
 """One bounded HTTP request: size, time and redirects limited, every failure one exception with one sentence."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +18,9 @@ class Limits:
 
     seconds: float = 5.0
     bytes: int = 8 * 1024 * 1024
+
+
+POD_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ async def request(
                 raise RequestFailed(f"answered with a redirect ({response.status}), which is not followed")
             body = await _read(response, limits.bytes)
             return Answer(response.status, response.headers.get("Content-Type", ""), body)
-    except asyncio.TimeoutError as error:
+    except TimeoutError as error:
         raise RequestFailed(f"did not answer within {limits.seconds:g} s") from error
     except aiohttp.ClientConnectorError as error:
         raise RequestFailed(f"could not be reached ({error.os_error.strerror or error.os_error})") from error
