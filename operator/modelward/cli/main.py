@@ -1,0 +1,26 @@
+"""The command line: `modelward`, and `kubectl modelward` by way of kubectl's plugins."""
+
+from importlib.metadata import version as installed_version
+
+import typer
+
+from modelward.cli.baseline import baseline
+
+app = typer.Typer(
+    name="modelward",
+    help="Shadow, canary, promotion and rollback of machine-learning models, on evidence.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+app.command()(baseline)
+
+
+@app.command()
+def version() -> None:
+    """Print the version of this program."""
+    typer.echo(installed_version("modelward"))
+
+
+if __name__ == "__main__":
+    app()
