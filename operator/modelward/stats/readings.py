@@ -55,11 +55,15 @@ class Reading:
 
 @dataclass(frozen=True)
 class Increment:
-    """What one version counted in one interval, summed over pods. Never negative."""
+    """What one version counted in one interval, summed over pods. Never negative.
+
+    invalid names the series that cannot be used in this interval, each with one sentence why; they are in none of the others.
+    """
 
     counters: Mapping[str, float] = field(default_factory=dict)
     binned: Mapping[str, Binned] = field(default_factory=dict)
     categories: Mapping[str, Categories] = field(default_factory=dict)
+    invalid: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

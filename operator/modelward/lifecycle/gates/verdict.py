@@ -1,10 +1,9 @@
 """The answer of a gate, and what a gate may look at. Four results, because 'no evidence' is never a pass."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from modelward.api.gates import Gate
 from modelward.api.model_evaluation import ModelEvaluation
@@ -37,13 +36,15 @@ class Verdict:
     samples: int = 0
     method: str = ""
     advisory: bool = False
+    applies: bool = True  # False: there is nothing to compare with, so the gate must not hold anything
 
 
 @dataclass(frozen=True)
 class Look:
     """One interval of a stage: what candidate and incumbent counted in it.
 
-    incumbent is None where there is nothing to compare with (first version, watch after promotion).
+    incumbent is None where the interval compares nothing: there is none (first version, watch after promotion), it could
+    not be read, or the traffic weights changed meanwhile. What concerns the candidate alone still counts.
     """
 
     seconds: float
@@ -67,7 +68,7 @@ class GateContext:
     candidate_digest: str = ""
     incumbent_digest: str = ""
     query: QueryAnswer | None = None
-    incumbent_lifetime: Mapping[str, float] = field(default_factory=dict)  # counters before the stage, for p0
+    incumbent_lifetime: Increment = field(default_factory=Increment)  # all it had counted before this look, for p0
 
 
 class GateKind(Protocol):
@@ -77,6 +78,10 @@ class GateKind(Protocol):
 
     def series(self, gate: Gate) -> tuple[str, ...]:
         """Prefixes of the series (see stats.readings) that this gate needs in a reading."""
+        ...
+
+    def compares(self, gate: Gate) -> bool:
+        """Does it compare with the incumbent, so that it needs the incumbent's readings too?"""
         ...
 
     def start(self, gate: Gate, context: GateContext) -> State:
@@ -90,3 +95,28 @@ class GateKind(Protocol):
     def judge(self, gate: Gate, state: State, context: GateContext) -> Verdict:
         """The verdict now. Unknown before `min_samples`, save for a breaker that has already decided."""
         ...
+
+
+T = TypeVar("T")
+
+
+def present(value: T | None) -> T:
+    """The settings of a gate's own kind, which the API promises to be there."""
+    if value is None:
+        raise ValueError("the gate is of another kind")
+    return value
+
+
+def unknown(gate: Gate, context: GateContext, sentence: str, reason: str, bound: float | None = None) -> Verdict:
+    """No evidence: neither good nor bad."""
+    return Verdict(gate.name, Result.UNKNOWN, sentence, reason, bound=bound, samples=context.candidate_samples)
+
+
+def too_few(gate: Gate, context: GateContext) -> Verdict | None:
+    """Unknown while the candidate has answered nothing, or less than the gate's `min_samples`."""
+    if context.candidate_samples == 0:
+        return unknown(gate, context, f"{context.candidate} has answered no request that counts yet", "InsufficientSamples")
+    if context.candidate_samples < gate.min_samples:
+        sentence = f"{context.candidate} has answered {context.candidate_samples:,} of the {gate.min_samples:,} requests needed"
+        return unknown(gate, context, sentence, "InsufficientSamples")
+    return None

@@ -1,0 +1,427 @@
+"""The memory of one version's current stage: from readings to verdicts, and to status and back.
+
+Pod metrics are cumulative, so what was counted since the last evaluation is the difference to the last reading, and that reading is
+part of the memory. An evaluation is `fold`, then write the result to status, then act on `judge`. An operator killed before the
+write begins again from the old memory, whose difference to the next reading covers both intervals: nothing is lost and nothing
+counts twice.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from modelward.api.gates import Gate
+from modelward.api.model_evaluation import ModelEvaluation
+from modelward.api.model_version import Baseline
+from modelward.api.types import format_duration
+from modelward.lifecycle.gates.registry import kind_for
+from modelward.lifecycle.gates.verdict import GateContext, Look, Result, State, Verdict, unknown
+from modelward.lifecycle.gates.wording import percent, requests
+from modelward.stats.increments import PodMemory, lifetime, pod_increment, sum_increments
+from modelward.stats.pod_memories import read_pods, write_pods
+from modelward.stats.readings import Increment, PodReading, QueryAnswer, Reading
+from modelward.stats.sequential import log_share_evidence
+
+FORGET_AFTER = timedelta(hours=1)
+"""How long a pod that is not seen any more is remembered; without an end, a week of autoscaling would grow the memory."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that gates may look at besides the metrics of the pods."""
+
+    now: datetime
+    candidate: str
+    incumbent: str | None  # None: first version, or the watch after promotion
+    alpha: float  # the share of one gate, see split_alpha
+    baseline: Baseline | None = None
+    evaluations: tuple[ModelEvaluation, ...] = ()
+    candidate_digest: str = ""
+    incumbent_digest: str = ""
+    queries: Mapping[str, QueryAnswer] = field(default_factory=dict)  # by gate name
+
+
+@dataclass(frozen=True)
+class VersionMemory:
+    """The last cumulative values of one version's pods, and what was wrong with its newest reading."""
+
+    pods: Mapping[str, PodMemory] = field(default_factory=dict)
+    forgotten_until: float = 0.0  # no pod that started later was ever forgotten
+    problem: str | None = None
+    reason: str = ""
+    invalid: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GateMemory:
+    """What one gate has gathered: its own sums, the candidate's requests in them, and from how many looks."""
+
+    state: State
+    samples: float = 0.0
+    looks: int = 0
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Requests that both versions counted in the same intervals since the traffic last changed."""
+
+    candidate: float = 0.0
+    incumbent: float = 0.0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that is known of a version in its current stage, as plain values."""
+
+    stage_key: str
+    started_at: datetime
+    traffic_key: str
+    evaluated_at: datetime | None = None
+    looks: int = 0
+    samples: float = 0.0  # requests that the candidate answered since the stage began
+    shares: Shares = Shares()
+    candidate: VersionMemory = VersionMemory()
+    incumbent: VersionMemory = VersionMemory()
+    gates: Mapping[str, GateMemory] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A compact JSON document; from_dict gives back an equal value."""
+        return {
+            "stageKey": self.stage_key,
+            "startedAt": self.started_at.isoformat(),
+            "trafficKey": self.traffic_key,
+            "evaluatedAt": None if self.evaluated_at is None else self.evaluated_at.isoformat(),
+            "looks": self.looks,
+            "samples": self.samples,
+            "shares": [self.shares.candidate, self.shares.incumbent],
+            "candidate": _write_version(self.candidate),
+            "incumbent": _write_version(self.incumbent),
+            "gates": {
+                name: {"state": memory.state, "samples": memory.samples, "looks": memory.looks}
+                for name, memory in self.gates.items()
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Evidence":
+        evaluated_at = data["evaluatedAt"]
+        return cls(
+            stage_key=data["stageKey"],
+            started_at=datetime.fromisoformat(data["startedAt"]),
+            traffic_key=data["trafficKey"],
+            evaluated_at=None if evaluated_at is None else datetime.fromisoformat(evaluated_at),
+            looks=data["looks"],
+            samples=data["samples"],
+            shares=Shares(*data["shares"]),
+            candidate=_read_version(data["candidate"]),
+            incumbent=_read_version(data["incumbent"]),
+            gates={
+                name: GateMemory(dict(memory["state"]), memory["samples"], memory["looks"])
+                for name, memory in data["gates"].items()
+            },
+        )
+
+
+def begin(stage_key: str, now: datetime, traffic_key: str) -> Evidence:
+    """An empty memory for a stage that starts now."""
+    return Evidence(stage_key=stage_key, started_at=now, traffic_key=traffic_key)
+
+
+def fold(
+    evidence: Evidence,
+    candidate: Reading,
+    incumbent: Reading | None,
+    traffic_key: str,
+    gates: Sequence[Gate],
+    inputs: Inputs,
+) -> Evidence:
+    """The memory after one more reading of both versions.
+
+    * A candidate that could not be read leaves everything as it was, with the problem noted: the next good reading covers both intervals.
+    * An incumbent that could not be read, or weights that changed meanwhile, make the interval one without comparison; what concerns the
+      candidate alone, a breaker above all, still counts it.
+    * The first reading of a stage is where comparisons begin, not an interval of its own.
+    """
+    theirs = None if incumbent is None else _noted(evidence.incumbent, incumbent)
+    ours = _noted(evidence.candidate, candidate)
+    if ours.problem is not None:
+        return replace(evidence, candidate=ours, incumbent=theirs or evidence.incumbent)
+
+    since = evidence.started_at.timestamp()
+    ours, counted = _advance(ours, candidate, candidate_series(gates), since)
+    other: Increment | None = None
+    if incumbent is not None and theirs is not None and theirs.problem is None:
+        theirs, other = _advance(theirs, incumbent, incumbent_series(gates), since)
+    if not (evidence.looks > 0 and traffic_key == evidence.traffic_key and evidence.incumbent.problem is None):
+        other = None
+
+    before = Shares() if traffic_key != evidence.traffic_key else evidence.shares
+    return replace(
+        evidence,
+        traffic_key=traffic_key,
+        evaluated_at=inputs.now,
+        looks=evidence.looks + 1,
+        samples=evidence.samples + _requests(counted),
+        shares=before if other is None else _shares(before, counted, other),
+        candidate=ours,
+        incumbent=theirs or evidence.incumbent,
+        gates=_fold_gates(evidence, gates, counted, other, inputs),
+    )
+
+
+def judge(evidence: Evidence, gates: Sequence[Gate], inputs: Inputs) -> tuple[Verdict, ...]:
+    """One verdict for each gate, in their order. What has failed stays failed when metrics go missing afterwards."""
+    return tuple(replace(_judge(evidence, gate, inputs), advisory=gate.advisory) for gate in gates)
+
+
+def candidate_series(gates: Iterable[Gate]) -> tuple[str, ...]:
+    """The series to read of a candidate: names, or prefixes that end in a slash. Requests and errors are always among them."""
+    return _distinct(name for gate in gates for name in kind_for(gate).series(gate))
+
+
+def incumbent_series(gates: Iterable[Gate]) -> tuple[str, ...]:
+    """The series to read of an incumbent: only those that some gate compares."""
+    return _distinct(name for gate in gates if kind_for(gate).compares(gate) for name in kind_for(gate).series(gate))
+
+
+def split_alpha(total: float, gates_by_stage: Mapping[str, Sequence[Gate]]) -> float:
+    """Each gate's share of a rollout's alpha: Bonferroni over all gates, of all stages, whose false alarm would end the rollout."""
+    spending = sum(
+        1 for gates in gates_by_stage.values() for gate in gates if kind_for(gate).spends_alpha and not gate.advisory
+    )
+    return total / max(spending, 1)
+
+
+class ShareResult(StrEnum):
+    OK = "Ok"
+    MISMATCH = "Mismatch"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True)
+class ShareVerdict:
+    """Is the traffic really split, or mirrored, as configured?"""
+
+    result: ShareResult
+    reason: str  # SharesMatch | ShareMismatch | LowTraffic | MirrorComplete | MirrorIncomplete
+    sentence: str
+    observed: float | None
+    expected: float
+    samples: int
+
+
+_SHARE_TOLERANCE = 0.2  # of the smaller share: two versions are never read at exactly the same moment
+_SHARE_MINIMUM = 10  # requests expected of the smaller arm, below which nothing can be said
+_MIRROR_MINIMUM = 20
+_MIRROR_COMPLETE = 0.95
+_MIRROR_NOISE = 4.0  # standard deviations: it is looked at again and again
+
+
+def share_verdict(evidence: Evidence, expected_shares: Mapping[str, float], alpha: float = 0.001) -> ShareVerdict:
+    """The candidate's share of the requests since the traffic last changed, against the weights under `candidate` and `incumbent`.
+
+    A mismatch is certain (the multinomial martingale has reached 1/alpha) and more than a fifth of the smaller share.
+    """
+    weights = (expected_shares["candidate"], expected_shares["incumbent"])
+    counts = (evidence.shares.candidate, evidence.shares.incumbent)
+    expected, total = weights[0] / sum(weights), sum(counts)
+    observed = counts[0] / total if total > 0 else None
+    smaller = min(share for share in (expected, 1 - expected) if share > 0)
+
+    def answer(result: ShareResult, reason: str, sentence: str) -> ShareVerdict:
+        return ShareVerdict(result, reason, sentence, observed, expected, round(total))
+
+    if observed is not None and abs(observed - expected) > _SHARE_TOLERANCE * smaller:
+        if log_share_evidence(counts, (expected, 1 - expected)) >= math.log(1 / alpha):
+            sentence = f"the candidate answered {percent(observed)} of {requests(round(total))}, where {percent(expected)} was configured"
+            return answer(ShareResult.MISMATCH, "ShareMismatch", sentence)
+    if observed is None or total * smaller < _SHARE_MINIMUM:
+        sentence = f"{requests(round(total))} since the traffic changed: too few to tell whether {percent(expected)} reach the candidate"
+        return answer(ShareResult.UNKNOWN, "LowTraffic", sentence)
+    sentence = (
+        f"the candidate answered {percent(observed)} of {requests(round(total))}; {percent(expected)} was configured"
+    )
+    return answer(ShareResult.OK, "SharesMatch", sentence)
+
+
+def mirror_verdict(evidence: Evidence, mirror_percent: float) -> ShareVerdict:
+    """Did the candidate get what was mirrored to it? A slow shadow drops requests, and those that it drops are not like the others.
+
+    Incomplete is below 95 % of what was mirrored, by more than the noise of mirroring a random part.
+    """
+    share = mirror_percent / 100
+    sent = evidence.shares.incumbent * share
+    received = evidence.shares.candidate
+    observed = received / sent if sent > 0 else None
+
+    def answer(result: ShareResult, reason: str, sentence: str) -> ShareVerdict:
+        return ShareVerdict(result, reason, sentence, observed, _MIRROR_COMPLETE, round(sent))
+
+    if observed is None or sent < _MIRROR_MINIMUM:
+        sentence = (
+            f"{requests(round(sent))} were mirrored since the traffic changed: too few to tell whether they arrive"
+        )
+        return answer(ShareResult.UNKNOWN, "LowTraffic", sentence)
+    noise = _MIRROR_NOISE * math.sqrt(sent * (1 - share))
+    sentence = f"the candidate received {percent(observed)} of about {requests(round(sent))} mirrored to it"
+    if received < _MIRROR_COMPLETE * sent - noise:
+        sentence += f"; below {percent(_MIRROR_COMPLETE)} its evidence is not that of all requests"
+        return answer(ShareResult.UNKNOWN, "MirrorIncomplete", sentence)
+    return answer(ShareResult.OK, "MirrorComplete", sentence)
+
+
+def _noted(memory: VersionMemory, reading: Reading) -> VersionMemory:
+    """The memory with what is wrong with its newest reading, which may be nothing."""
+    if reading.problem is None and not reading.pods:
+        return replace(memory, problem=f"{reading.version} has no pod that could be read", reason="MetricsUnavailable")
+    return replace(memory, problem=reading.problem, reason="" if reading.problem is None else reading.reason)
+
+
+def _advance(
+    memory: VersionMemory, reading: Reading, wanted: Sequence[str], since: float
+) -> tuple[VersionMemory, Increment]:
+    """What a version counted since its last reading, and its memory after it."""
+    pods, forgotten_until = _forget(memory, reading)
+    increments: list[Increment] = []
+    for pod in reading.pods:
+        kept = PodReading(
+            pod.pod,
+            pod.started_at,
+            pod.at,
+            {name: value for name, value in pod.series.items() if _matches(name, wanted)},
+        )
+        increment, pods[pod.pod] = pod_increment(pod.pod, pods.get(pod.pod), kept, max(since, forgotten_until))
+        increments.append(increment)
+    total = sum_increments(increments)
+    return replace(memory, pods=pods, forgotten_until=forgotten_until, invalid=total.invalid), total
+
+
+def _forget(memory: VersionMemory, reading: Reading) -> tuple[dict[str, PodMemory], float]:
+    """Pods that are long gone leave only the time at which the last of them was started, so that none can count twice."""
+    present = {pod.pod for pod in reading.pods}
+    oldest = reading.at - FORGET_AFTER.total_seconds()
+    gone = {name for name, pod in memory.pods.items() if name not in present and pod.at < oldest}
+    until = max((memory.pods[name].started_at for name in gone), default=0.0)
+    return {name: pod for name, pod in memory.pods.items() if name not in gone}, max(memory.forgotten_until, until)
+
+
+def _fold_gates(
+    evidence: Evidence, gates: Sequence[Gate], counted: Increment, other: Increment | None, inputs: Inputs
+) -> dict[str, GateMemory]:
+    look = Look(_seconds(evidence, inputs.now), counted, other if inputs.incumbent is not None else None)
+    before = lifetime(evidence.incumbent.pods.values())
+    return {gate.name: _fold_gate(evidence, gate, look, before, inputs) for gate in gates}
+
+
+def _fold_gate(evidence: Evidence, gate: Gate, look: Look, before: Increment, inputs: Inputs) -> GateMemory:
+    memory = _memory_of(evidence, gate, inputs)
+    if (evidence.evaluated_at or evidence.started_at) < evidence.started_at + gate.warmup:
+        return memory  # the interval began before the warm-up was over
+    context = replace(_context(gate, memory, inputs), incumbent_lifetime=before)
+    state = kind_for(gate).fold(gate, memory.state, look, context)
+    return GateMemory(state, memory.samples + _requests(look.candidate), memory.looks + 1)
+
+
+def _memory_of(evidence: Evidence, gate: Gate, inputs: Inputs) -> GateMemory:
+    known = evidence.gates.get(gate.name)
+    return known or GateMemory(kind_for(gate).start(gate, _context(gate, GateMemory({}), inputs)))
+
+
+def _context(gate: Gate, memory: GateMemory, inputs: Inputs) -> GateContext:
+    return GateContext(
+        now=inputs.now,
+        candidate=inputs.candidate,
+        incumbent=inputs.incumbent,
+        alpha=inputs.alpha,
+        candidate_samples=int(memory.samples),
+        baseline=inputs.baseline,
+        evaluations=inputs.evaluations,
+        candidate_digest=inputs.candidate_digest,
+        incumbent_digest=inputs.incumbent_digest,
+        query=inputs.queries.get(gate.name),
+    )
+
+
+def _judge(evidence: Evidence, gate: Gate, inputs: Inputs) -> Verdict:
+    memory = _memory_of(evidence, gate, inputs)
+    context = _context(gate, memory, inputs)
+    if gate.window is not None:
+        return unknown(
+            gate, context, "this operator does not implement a gate's window yet; the rollout holds", "NotImplemented"
+        )
+    warm_at = evidence.started_at + gate.warmup
+    if inputs.now < warm_at:
+        sentence = f"{inputs.candidate} warms up for {format_duration(gate.warmup)}, until {warm_at:%H:%M:%S} UTC; nothing counts yet"
+        return unknown(gate, context, sentence, "WarmingUp")
+    problem = _problem_for(evidence, gate, inputs)
+    if problem is not None:
+        context = replace(context, problem=problem[1], problem_reason=problem[0])
+    verdict = kind_for(gate).judge(gate, memory.state, context)
+    if problem is None or verdict.result is Result.FAIL:
+        return verdict
+    if not verdict.applies:
+        return replace(verdict, sentence=f"{verdict.sentence}; {problem[1]}")
+    return replace(verdict, result=Result.UNKNOWN, reason=problem[0], sentence=problem[1])
+
+
+def _problem_for(evidence: Evidence, gate: Gate, inputs: Inputs) -> tuple[str, str] | None:
+    """The reason and the sentence of what is wrong with the newest readings that this gate needs."""
+    kind = kind_for(gate)
+    wanted = kind.series(gate)
+    if not wanted:
+        return None
+    needed = [evidence.candidate]
+    if kind.compares(gate) and inputs.incumbent is not None:
+        needed.append(evidence.incumbent)
+    for memory in needed:
+        if memory.problem is not None:
+            return memory.reason, memory.problem
+        for name, sentence in memory.invalid.items():
+            if _matches(name, wanted):
+                return "InvalidResult", sentence
+    return None
+
+
+def _shares(before: Shares, candidate: Increment, incumbent: Increment) -> Shares:
+    if "requests" in candidate.invalid or "requests" in incumbent.invalid:
+        return before
+    return Shares(before.candidate + _requests(candidate), before.incumbent + _requests(incumbent))
+
+
+def _seconds(evidence: Evidence, now: datetime) -> float:
+    return max((now - (evidence.evaluated_at or evidence.started_at)).total_seconds(), 0.0)
+
+
+def _requests(increment: Increment) -> float:
+    return increment.counters.get("requests", 0.0)
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(("requests", "errors", *names)))
+
+
+def _matches(name: str, wanted: Sequence[str]) -> bool:
+    return any(name == item or (item.endswith("/") and name.startswith(item)) for item in wanted)
+
+
+def _write_version(memory: VersionMemory) -> dict[str, Any]:
+    return {
+        **write_pods(memory.pods),
+        "forgottenUntil": memory.forgotten_until,
+        "problem": memory.problem,
+        "reason": memory.reason,
+        "invalid": dict(memory.invalid),
+    }
+
+
+def _read_version(data: Mapping[str, Any]) -> VersionMemory:
+    return VersionMemory(
+        pods=read_pods(data),
+        forgotten_until=data["forgottenUntil"],
+        problem=data["problem"],
+        reason=data["reason"],
+        invalid=dict(data["invalid"]),
+    )

@@ -1,0 +1,25 @@
+"""Every kind of gate, by the name of its field in the API. A new kind is one module and one line here."""
+
+from modelward.api.gates import Gate, kind_of
+from modelward.lifecycle.gates.error_rate import ErrorRateKind
+from modelward.lifecycle.gates.latency import LatencyKind
+from modelward.lifecycle.gates.unimplemented import UnimplementedKind
+from modelward.lifecycle.gates.verdict import GateKind
+
+KINDS: dict[str, GateKind] = {
+    "error_rate": ErrorRateKind(),
+    "latency": LatencyKind(),
+    "drift": UnimplementedKind("drift"),
+    "prediction_drift": UnimplementedKind("predictionDrift"),
+    "data_quality": UnimplementedKind("dataQuality"),
+    "query": UnimplementedKind("query"),
+    "evaluation": UnimplementedKind("evaluation"),
+    "quality": UnimplementedKind("quality"),
+    "fairness": UnimplementedKind("fairness"),
+    "job": UnimplementedKind("job"),
+}
+
+
+def kind_for(gate: Gate) -> GateKind:
+    """The kind that judges this gate."""
+    return KINDS[kind_of(gate)]

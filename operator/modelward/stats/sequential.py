@@ -1,0 +1,301 @@
+"""Sequential bounds: intervals that may be looked at after every scrape, as often as one likes, without false alarms adding up.
+
+Boundaries are normal mixtures (Howard, Ramdas, McAuliffe, Sekhon, arXiv 1810.08240), used for sums over intervals whose
+mean may move (Waudby-Smith et al., arXiv 2103.06476). Everything is vectorised: a state holds arrays of any shape, one entry per
+rate or bin, and is a handful of running sums, so that it can be stored between looks.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special  # type: ignore[import-untyped]
+
+Floats = NDArray[np.float64]
+_special = cast(Any, special)
+
+MINIMUM_INTERVALS = 10
+"""Fewer intervals say too little about how much a rate moves from one to the next."""
+
+_SHRINKAGE = 200.0  # observations by which an interval's null rate leans on the past
+_TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """An estimate and its interval; without any evidence the interval is (-inf, inf) and the estimate NaN."""
+
+    estimate: Floats
+    low: Floats
+    high: Floats
+
+
+def mixing_parameter(rate: ArrayLike, tolerance: float, alpha: ArrayLike) -> Floats:
+    """rho = V* / (2L + ln(1 + 2L)), L = ln(1/alpha): the mixture that is tightest when the variance has grown to V*.
+
+    V* = 9 (q (1 - q))^2 / max(tolerance, rate / 5)^2 with q = rate + tolerance: about where a difference as large as the
+    tolerance is three standard errors away.
+    """
+    rates = np.clip(np.asarray(rate, np.float64), 1e-4, 0.5)
+    at_boundary = np.minimum(rates + tolerance, 0.99)
+    target = 9 * (at_boundary * (1 - at_boundary)) ** 2 / np.maximum(tolerance, 0.2 * rates) ** 2
+    doubled = 2 * np.log(1 / np.asarray(alpha, np.float64))
+    return target / (doubled + np.log1p(doubled))
+
+
+def mixture_boundary(variance: ArrayLike, rho: ArrayLike, alpha: ArrayLike) -> Floats:
+    """The one-sided normal mixture: a sum with this variance stays below it at all times, but with probability alpha.
+
+    sqrt(2 (V + rho) ln(1 + sqrt((V + rho) / rho) / (2 alpha)))
+    """
+    widened = np.asarray(variance, np.float64) + rho
+    return np.sqrt(2 * widened * np.log1p(np.sqrt(widened / rho) / (2 * np.asarray(alpha, np.float64))))
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Running sums that can be stored as JSON and read again without loss."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {item.name: np.asarray(getattr(self, item.name)).tolist() for item in fields(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(**{item.name: np.asarray(data[item.name], dtype=np.float64) for item in fields(cls)})
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...] = ()) -> Self:
+        return cls(**{item.name: np.zeros(shape) for item in fields(cls)})
+
+
+@dataclass(frozen=True)
+class RateDifference(_Sums):
+    """The difference of two rates, candidate a less incumbent b, stratified by interval.
+
+    In each interval D = x_a/n_a - x_b/n_b has the weight h = n_a n_b / (n_a + n_b) and, at the boundary of the hypothesis, the variance
+    v = (p + delta)(1 - p - delta)/n_a + p (1 - p)/n_b (Farrington and Manning, 1990), p being the interval's pooled rate shrunk to that
+    of the past. Comparing inside intervals cancels what moves both rates, and a load or a weight that moves with it.
+
+    With S = sum h D and H = sum h the estimate is S/H. Its variance is what v gives, or what the intervals show if that is more:
+    V = max(sum h^2 v, k/(k-1) sum h^2 (D - S/H)^2). Both bounds hold at all times, each with error at most alpha.
+    """
+
+    weighted: Floats  # S
+    weight: Floats  # H
+    variance: Floats  # sum h^2 v
+    squares: Floats  # sum h^2
+    squares_first: Floats  # sum h^2 D
+    squares_second: Floats  # sum h^2 D^2
+    intervals: Floats  # k
+    past_excess: Floats  # sum x_a + x_b - delta n_a
+    past_total: Floats  # sum n_a + n_b
+
+    def fold(
+        self, events: ArrayLike, total: ArrayLike, other_events: ArrayLike, other_total: ArrayLike,
+        tolerance: float, prior: ArrayLike,
+    ) -> "RateDifference":
+        """The sums after one more interval; one in which either side counted nothing adds nothing.
+
+        prior is the incumbent's rate from before the first interval, used until there is a past.
+        """
+        x_a, n_a, x_b, n_b = (np.asarray(item, np.float64) for item in (events, total, other_events, other_total))
+        counted = (n_a > 0) & (n_b > 0)
+        n_a, n_b = np.where(counted, n_a, 1.0), np.where(counted, n_b, 1.0)
+        excess = x_a + x_b - tolerance * n_a
+        known = self.past_total > 0
+        past = np.where(known, self.past_excess / np.where(known, self.past_total, 1.0), prior)
+        pooled = (excess + _SHRINKAGE * past) / (n_a + n_b + _SHRINKAGE)
+        rate = np.clip(pooled, _TINY, 1 - tolerance - _TINY)
+        variance = (rate + tolerance) * (1 - rate - tolerance) / n_a + rate * (1 - rate) / n_b
+        weight = np.where(counted, n_a * n_b / (n_a + n_b), 0.0)
+        difference = x_a / n_a - x_b / n_b
+        return RateDifference(
+            weighted=self.weighted + weight * difference,
+            weight=self.weight + weight,
+            variance=self.variance + weight**2 * variance,
+            squares=self.squares + weight**2,
+            squares_first=self.squares_first + weight**2 * difference,
+            squares_second=self.squares_second + weight**2 * difference**2,
+            intervals=self.intervals + counted,
+            past_excess=self.past_excess + np.where(counted, excess, 0.0),
+            past_total=self.past_total + np.where(counted, n_a + n_b, 0.0),
+        )
+
+    def bounds(self, rho: ArrayLike, alpha: ArrayLike) -> Bounds:
+        """Estimate and bounds of the weighted mean difference; each bound is wrong at any time with at most alpha."""
+        estimate = _ratio(self.weighted, self.weight)
+        spread = _spread(self, np.nan_to_num(estimate))
+        radius = mixture_boundary(np.maximum(self.variance, spread), rho, alpha)
+        return _around(estimate, radius, self.weight)
+
+
+@dataclass(frozen=True)
+class MeanShare(_Sums):
+    """The mean live share of a bin, from the martingale sum n_t (q_t - q) with the same boundary.
+
+    The variance is that of the reference's share p: V = max(N p (1 - p), k/(k-1) sum n^2 (q_t - Q)^2).
+    """
+
+    weighted: Floats  # sum of counts in the bin
+    weight: Floats  # N, observations
+    squares: Floats
+    squares_first: Floats
+    squares_second: Floats
+    intervals: Floats
+
+    def fold(self, events: ArrayLike, total: ArrayLike) -> "MeanShare":
+        """The sums after one more interval; one without observations adds nothing."""
+        x, n = np.asarray(events, np.float64), np.asarray(total, np.float64)
+        counted = n > 0
+        share = x / np.where(counted, n, 1.0)
+        return MeanShare(
+            weighted=self.weighted + np.where(counted, x, 0.0),
+            weight=self.weight + np.where(counted, n, 0.0),
+            squares=self.squares + n**2,
+            squares_first=self.squares_first + n**2 * share,
+            squares_second=self.squares_second + n**2 * share**2,
+            intervals=self.intervals + counted,
+        )
+
+    def bounds(self, reference_share: ArrayLike, rho: ArrayLike, alpha: ArrayLike) -> Bounds:
+        """Estimate and bounds of the mean share, under the variance of the reference's share."""
+        p = np.asarray(reference_share, np.float64)
+        estimate = _ratio(self.weighted, self.weight)
+        spread = _spread(self, np.nan_to_num(estimate))
+        radius = mixture_boundary(np.maximum(self.weight * p * (1 - p), spread), rho, alpha)
+        return _around(estimate, radius, self.weight)
+
+
+def baseline_radius(reference_share: ArrayLike, size: ArrayLike, alpha: ArrayLike) -> Floats:
+    """Half the width of the interval of a share recorded once from `size` rows: z sqrt(p (1 - p) / m).
+
+    A baseline is a sample, not the truth: taking it as exact makes almost every model drift sooner or later.
+    """
+    p = np.asarray(reference_share, np.float64)
+    z = -np.asarray(_special.ndtri(alpha), dtype=np.float64)
+    return z * np.sqrt(p * (1 - p) / np.asarray(size, np.float64))
+
+
+def total_variation_bound(differences: ArrayLike, radii: ArrayLike) -> Floats:
+    """What the total variation is at least: 1/2 sum max(0, |d| - r) over the last axis."""
+    certain = np.maximum(np.abs(np.asarray(differences, np.float64)) - np.asarray(radii, np.float64), 0.0)
+    return np.asarray(certain.sum(axis=-1) / 2)
+
+
+def log_beta_binomial(events: ArrayLike, total: ArrayLike, rate: ArrayLike, prior: float = 0.5) -> Floats:
+    """ln of B(a + k, a + n - k) / B(a, a) / (p^k (1 - p)^(n - k)), a the prior: the evidence against the rate p.
+
+    A martingale when p is true, so by Ville's inequality it ever reaches 1/alpha with probability at most alpha.
+    """
+    k, n, p = (np.asarray(item, np.float64) for item in (events, total, rate))
+    mixture = _special.betaln(prior + k, prior + n - k) - _special.betaln(prior, prior)
+    return np.asarray(mixture - _special.xlogy(k, p) - _special.xlog1py(n - k, -p), dtype=np.float64)
+
+
+def rate_bounds(events: ArrayLike, total: ArrayLike, alpha: ArrayLike, prior: float = 0.5) -> Bounds:
+    """The confidence sequence of one rate: every p against which the beta-binomial evidence is below 1/alpha.
+
+    The prior 1/2 (Jeffreys) is tighter where rates are low; 1 is the flat one.
+
+    >>> bounds = rate_bounds(3, 200, 0.05, prior=1.0)
+    >>> round(float(bounds.low), 6), round(float(bounds.high), 6)
+    (0.000597, 0.070667)
+    """
+    k, n, level = np.broadcast_arrays(*(np.asarray(item, np.float64) for item in (events, total, alpha)))
+    limit = np.log(1 / level)
+    estimate = _ratio(k, n)
+    peak = np.where(n > 0, np.nan_to_num(estimate), 0.5)
+    low = np.where(k > 0, _crossing(k, n, limit, prior, np.zeros_like(peak), peak), 0.0)
+    high = np.where(k < n, _crossing(k, n, limit, prior, np.ones_like(peak), peak), 1.0)
+    return Bounds(estimate, np.where(n > 0, low, 0.0), np.where(n > 0, high, 1.0))
+
+
+_ALTERNATIVES = (0.1, 0.25, 0.5, 0.8)  # of the way from the limit to 1
+
+
+@dataclass(frozen=True)
+class ChangeEvidence:
+    """Evidence that a rate rose above a limit at some time, however good it was before; a total since the start would hide that.
+
+    For each alternative rate q, M = sum over starts s of w_s prod_{t >= s} (q/p)^x_t ((1-q)/(1-p))^(n_t-x_t), w_s = 1/(s (s + 1)), which is
+    the recursion M_t = (M_{t-1} + w_t) L_t. While the rate stays at or below p, the mean over the alternatives ever reaches 1/alpha with
+    probability at most alpha (an e-detector: Shin, Ramdas, Rinaldo, arXiv 2203.03532).
+    """
+
+    log_sums: tuple[float, ...] = ()
+    intervals: int = 0
+    recent_events: float = 0.0  # in the unbroken run of newest intervals above the limit
+    recent_total: float = 0.0
+
+    def fold(self, events: float, total: float, limit: float) -> "ChangeEvidence":
+        """The evidence after one more interval; one without observations adds nothing."""
+        if total <= 0 or not 0 < limit < 1:
+            return self
+        rates = limit + (1 - limit) * np.array(_ALTERNATIVES)
+        ratio = events * np.log(rates / limit) + (total - events) * np.log((1 - rates) / (1 - limit))
+        start = -np.log((self.intervals + 1.0) * (self.intervals + 2.0))
+        sums = np.logaddexp(np.array(self.log_sums), start) if self.log_sums else np.full(len(rates), start)
+        run = (self.recent_events, self.recent_total) if events > limit * total else (-events, -total)
+        return ChangeEvidence(
+            tuple((sums + ratio).tolist()), self.intervals + 1, run[0] + events, run[1] + total
+        )
+
+    def exceeds(self, alpha: float) -> bool:
+        """Has the rate been above the limit, at this level?"""
+        if not self.log_sums:
+            return False
+        return bool(np.logaddexp.reduce(np.array(self.log_sums)) - np.log(len(self.log_sums)) >= np.log(1 / alpha))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "log_sums": list(self.log_sums), "intervals": self.intervals,
+            "recent_events": self.recent_events, "recent_total": self.recent_total,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(tuple(data["log_sums"]), data["intervals"], data["recent_events"], data["recent_total"])
+
+
+def log_share_evidence(counts: Sequence[float], expected: Sequence[float]) -> float:
+    """ln of the evidence that requests are not split in the expected shares; 1/alpha is reached by chance with at most alpha.
+
+    The multinomial martingale of Lindon and Malek (arXiv 2011.03567) under a flat Dirichlet prior, a_i = 1:
+    lnG(A) - lnG(A + n) + sum [lnG(a_i + x_i) - lnG(a_i)] - sum x_i ln p_i.
+    """
+    x, p = np.asarray(counts, np.float64), np.asarray(expected, np.float64)
+    arms = float(len(x))
+    mixture = _special.gammaln(arms) - _special.gammaln(arms + x.sum()) + np.sum(_special.gammaln(1 + x))
+    with np.errstate(divide="ignore"):
+        return float(mixture - np.sum(_special.xlogy(x, p)))
+
+
+def _crossing(
+    k: Floats, n: Floats, limit: Floats, prior: float, outside: Floats, inside: Floats
+) -> Floats:
+    """Bisect between a rate outside the interval and one inside it."""
+    for _ in range(60):
+        middle = (outside + inside) / 2
+        excluded = log_beta_binomial(k, n, middle, prior) >= limit
+        outside, inside = np.where(excluded, middle, outside), np.where(excluded, inside, middle)
+    return outside
+
+
+def _spread(sums: RateDifference | MeanShare, mean: Floats) -> Floats:
+    """k/(k-1) sum h^2 (D - mean)^2 from the running sums; zero while there is one interval only."""
+    around = sums.squares_second - 2 * mean * sums.squares_first + mean**2 * sums.squares
+    k = sums.intervals
+    return np.where(k > 1, np.maximum(around, 0.0) * k / np.maximum(k - 1, 1.0), 0.0)
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    known = below > 0
+    return np.where(known, above / np.where(known, below, 1.0), np.nan)
+
+
+def _around(estimate: Floats, radius: Floats, weight: Floats) -> Bounds:
+    width = np.where(weight > 0, radius / np.where(weight > 0, weight, 1.0), np.inf)
+    middle = np.nan_to_num(estimate)
+    return Bounds(estimate, middle - width, middle + width)
