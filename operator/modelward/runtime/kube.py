@@ -372,9 +372,7 @@ class KubeClient:
             "reportingInstance": self._instance,
         }
 
-    async def _list_pages(
-        self, resource: Resource, namespace: str | None, label_selector: str | None
-    ) -> list[Object]:
+    async def _list_pages(self, resource: Resource, namespace: str | None, label_selector: str | None) -> list[Object]:
         query = {"limit": str(PAGE_SIZE)}
         if label_selector:
             query["labelSelector"] = label_selector

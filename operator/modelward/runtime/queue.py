@@ -22,6 +22,7 @@ K = TypeVar("K", bound=Hashable)
 
 # Beyond this many failures in a row the delay is at its ceiling anyway, and 2.0 ** n would overflow.
 _MOST_DOUBLINGS = 32
+_STALE_ALLOWED = 64
 
 
 class WorkQueue(Generic[K]):
@@ -61,6 +62,7 @@ class WorkQueue(Generic[K]):
         self._deadlines[key] = deadline
         self._sequence += 1
         heapq.heappush(self._heap, (deadline, self._sequence, key))
+        self._compact()
         if self._heap[0][2] == key:
             self._earlier_deadline.set()
 
@@ -162,6 +164,12 @@ class WorkQueue(Generic[K]):
         """Entries are not searched for when a deadline changes; they are recognized when their turn comes."""
         deadline, _, key = entry
         return self._deadlines.get(key) != deadline
+
+    def _compact(self) -> None:
+        """A key that is looked at often leaves many far deadlines behind; drop them once they outnumber the live ones."""
+        if len(self._heap) > 2 * len(self._deadlines) + _STALE_ALLOWED:
+            self._heap = [entry for entry in self._heap if not self._stale(entry)]
+            heapq.heapify(self._heap)
 
     async def _until_next_deadline(self) -> None:
         if not self._heap:

@@ -1,0 +1,147 @@
+"""The operator's process: builds the parts, runs them side by side, and takes them down in order on SIGTERM."""
+
+import asyncio
+import logging
+import random
+import signal
+import sys
+from contextlib import AsyncExitStack
+
+from modelward.metrics.reader import open_reader
+from modelward.metrics.sources import SourcesInvalid
+from modelward.runtime import logs, shell
+from modelward.runtime.cache import Cache
+from modelward.runtime.clock import SystemClock
+from modelward.runtime.controller import Controller
+from modelward.runtime.elector import Elector, LeaseTerms
+from modelward.runtime.health import health_server
+from modelward.runtime.intake import Intake
+from modelward.runtime.keys import ModelKey
+from modelward.runtime.kube import KubeClient
+from modelward.runtime.queue import WorkQueue
+from modelward.runtime.settings import Settings, load
+from modelward.runtime.telemetry import Telemetry
+
+logger = logging.getLogger("modelward.runtime")
+
+STOP_WATCHING_SECONDS = 10.0
+
+
+def main() -> int:
+    settings = load(sys.argv[1:])
+    logs.configure(settings.log_level, settings.log_format)
+    try:
+        asyncio.run(operate(settings))
+    except SourcesInvalid as error:
+        logger.error("--metrics-config %s: %s", settings.metrics_config, error)
+        return 2
+    return 0
+
+
+async def operate(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises:
+        SourcesInvalid: when the list of Prometheus servers cannot be used.
+    """
+    # Here and not above, so that `--help` and a wrong flag are answered without loading what decides.
+    from modelward.runtime.reconcile import Reconciler
+
+    clock, chance = SystemClock(), random.Random()
+    telemetry = Telemetry(clock)
+    async with AsyncExitStack() as opened:
+        reader = await opened.enter_async_context(open_reader(settings.metrics_config))
+        kube = await KubeClient.connect(
+            timeout=settings.request_timeout, instance=settings.identity, on_write=telemetry.count_write
+        )
+        opened.push_async_callback(kube.close)
+        cache = Cache()
+        queue: WorkQueue[ModelKey] = WorkQueue(clock, chance, first_delay=0.25)
+        intake = Intake(
+            kube,
+            cache,
+            queue,
+            telemetry,
+            clock,
+            chance,
+            namespaces=settings.watch_namespaces,
+            resync_seconds=settings.resync_seconds,
+        )
+        terms = LeaseTerms(settings.lease_namespace, settings.lease_name, settings.identity)
+        elector = Elector(kube, terms, clock, chance)
+        reconciler = Reconciler(kube.fenced(lambda: elector.is_leader), cache, reader, clock, settings, telemetry)
+        controller = Controller(queue, cache, reconciler.reconcile, telemetry, clock, workers=settings.workers)
+        telemetry.watch_queue(lambda: queue.depth, lambda: queue.scheduled, lambda: queue.active)
+        telemetry.watch_leadership(lambda: elector.is_leader)
+        await opened.enter_async_context(
+            health_server(
+                settings.health_host,
+                settings.health_port,
+                live={"workers": controller.problem},
+                ready={"cache": intake.problem},
+                metrics=telemetry.page,
+            )
+        )
+        await _run(settings, intake, elector, controller)
+
+
+async def _run(settings: Settings, intake: Intake, elector: Elector, controller: Controller) -> None:
+    """Run the parts until one ends; then take them down: first the work, then the Lease, then the watches."""
+    stop, stop_watching = asyncio.Event(), asyncio.Event()
+    _stop_on_signals(stop)
+
+    async def watch() -> None:
+        await intake.synced.wait()
+        await shell.watch(
+            intake.served,
+            intake.event,
+            stop=stop_watching,
+            started=lambda: _stop_on_signals(stop),
+            namespaces=settings.watch_namespaces,
+        )
+
+    async def work() -> None:
+        await intake.synced.wait()
+        await elector.run(controller.lead)
+
+    stopping, working, watching, *others = parts = [
+        asyncio.create_task(part, name=part.__qualname__)
+        for part in (
+            _until(stop),
+            work(),
+            watch(),
+            controller.run_heartbeat(),
+            intake.run_resyncs(),
+            intake.run_policy_changes(),
+        )
+    ]
+    ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+    logger.info("stopping")
+    await _cancel(working)
+    stop_watching.set()
+    if intake.synced.is_set():
+        await asyncio.wait({watching}, timeout=STOP_WATCHING_SECONDS)
+    await _cancel(watching, stopping, *others)
+    for part in ended - {stopping}:
+        part.result()
+        raise RuntimeError(f"{part.get_name()} ended by itself")
+
+
+async def _until(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+async def _cancel(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,246 @@
+"""act: bring about what a Plan asks for, writing only what differs.
+
+The order makes every crash harmless: what a status refers to is kept first, evidence and status come next (guarded by
+resourceVersion, so that two operators cannot both go on), then what traffic needs, then traffic, then what it no longer
+needs. A mirror or weight is dropped from the route before its Service may go, and added after the Service is there.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelward.api.status import ModelStatus, VersionStatus
+from modelward.api.types import ApiModel
+from modelward.lifecycle.plan import Plan
+from modelward.lifecycle.snapshot import Policy, VersionView
+from modelward.runtime.cache import Cache
+from modelward.runtime.kube import (
+    CONTROLLER_REVISIONS,
+    DEPLOYMENTS,
+    HORIZONTAL_POD_AUTOSCALERS,
+    HTTP_ROUTES,
+    MODEL_VERSIONS,
+    MODELS,
+    SERVICES,
+    AlreadyExists,
+    Forbidden,
+    Invalid,
+    KubeApi,
+    Object,
+    Resource,
+)
+from modelward.runtime.observe import Observed
+from modelward.traffic import gateway, service, workloads
+from modelward.traffic.names import child_name
+
+logger = logging.getLogger(__name__)
+
+FINALIZER = "modelward.dev/drain"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Writes to the cluster for one Model at a time."""
+
+    kube: KubeApi
+    cache: Cache
+
+    async def act(self, observed: Observed, plan: Plan) -> dict[str, str]:
+        """Carry out a plan.
+
+        Returns:
+            By version, why the API server refuses its Deployment; such a version never becomes ready.
+
+        Raises:
+            Conflict: somebody wrote in between; observe and decide again.
+        """
+        if plan.drain == "Release":
+            await self._set_finalizer(observed, wanted=False)
+            return {}
+        await self._keep_policies(observed, plan)
+        await self._write_versions(observed, plan)
+        model = await self._write_model(observed, plan)
+        for told in plan.announcements:
+            kind = "Warning" if told.warning else "Normal"
+            await self.kube.emit_event(model, told.reason, told.message, type=kind)
+        if plan.drain == "Remove":
+            await self._remove_route(observed)
+            return {}
+        if plan.drain == "Hold" and plan.traffic and plan.traffic.weights:
+            await self._set_finalizer(observed, wanted=True)
+        if _only_drops(observed, plan):
+            await self._write_traffic(observed, plan)
+        refused = await self._write_pods(observed, plan)
+        await self._write_traffic(observed, plan)
+        await self._remove_surplus(observed, plan)
+        return refused
+
+    async def write_unreadable(self, raw: Object, status: ModelStatus) -> None:
+        """Say in status that the spec cannot be read; nothing else is touched."""
+        await self._write_status(MODELS, raw, status)
+
+    async def _keep_policies(self, observed: Observed, plan: Plan) -> None:
+        """Copies of the policies that status names must exist before status names them."""
+        s = observed.snapshot
+        known: dict[str, Policy] = {**({s.policy.digest: s.policy} if s.policy else {}), **s.pinned}
+        for digest in plan.pins:
+            if digest in known and workloads.kept_policy_name(s.model.metadata.name, digest) not in observed.revisions:
+                await self._create(CONTROLLER_REVISIONS, workloads.build_kept_policy(s.model, known[digest]))
+
+    async def _write_versions(self, observed: Observed, plan: Plan) -> None:
+        for version, status in plan.versions.items():
+            raw = observed.raw_versions.get(version)
+            if raw is not None:
+                written = await self._write_status(MODEL_VERSIONS, raw, status)
+                self.cache.put(MODEL_VERSIONS, written)
+
+    async def _write_model(self, observed: Observed, plan: Plan) -> Object:
+        return await self._write_status(MODELS, observed.raw_model, plan.status)
+
+    async def _write_status(self, resource: Resource, raw: Object, status: ModelStatus | VersionStatus) -> Object:
+        wanted = _dump(status)
+        parsed = type(status).model_validate(raw.get("status") or {})
+        if raw.get("status") and _dump(parsed) == wanted:
+            return raw
+        metadata = raw["metadata"]
+        identity = {key: metadata[key] for key in ("name", "namespace", "resourceVersion", "uid")}
+        return await self.kube.update_status(
+            resource,
+            {
+                "apiVersion": resource.api_version,
+                "kind": resource.kind,
+                "metadata": identity,
+                "spec": raw["spec"],
+                "status": wanted,
+            },
+        )
+
+    async def _set_finalizer(self, observed: Observed, *, wanted: bool) -> None:
+        """Hold a Model that has traffic until the traffic has ended, and no longer."""
+        metadata = observed.raw_model["metadata"]
+        present = list(metadata.get("finalizers") or [])
+        if (FINALIZER in present) == wanted:
+            return
+        changed = [*present, FINALIZER] if wanted else [name for name in present if name != FINALIZER]
+        await self.kube.patch(
+            MODELS,
+            metadata["namespace"],
+            metadata["name"],
+            {"metadata": {"uid": metadata["uid"], "finalizers": changed}},
+        )
+
+    async def _remove_route(self, observed: Observed) -> None:
+        metadata = observed.raw_model["metadata"]
+        if observed.route is not None:
+            await self.kube.delete(HTTP_ROUTES, metadata["namespace"], metadata["name"])
+        if "" in observed.services:
+            await self.kube.delete(SERVICES, metadata["namespace"], metadata["name"])
+
+    async def _write_pods(self, observed: Observed, plan: Plan) -> dict[str, str]:
+        """Deployments, autoscalers and Services of the versions that should run."""
+        s = observed.snapshot
+        refused: dict[str, str] = {}
+        for version, replicas in plan.children.pods.items():
+            view = s.versions.get(version)
+            if view is None or view.spec.serving is None:
+                continue
+            if version not in observed.services:
+                await self.kube.apply(SERVICES, service.build_for_version(s.model, version))
+            try:
+                await self._write_deployment(observed, view, replicas)
+            except (Invalid, Forbidden) as error:
+                refused[version] = error.message[:512]
+        return refused
+
+    async def _write_deployment(self, observed: Observed, view: VersionView, replicas: int) -> None:
+        model = observed.snapshot.model
+        existing = observed.deployments.get(view.version)
+        name, namespace = child_name(model.metadata.name, view.version), model.metadata.namespace
+        autoscaler = workloads.build_autoscaler(model, view) if replicas >= view.replicas else None
+        if existing is None:
+            if name not in observed.revisions:
+                await self._create(CONTROLLER_REVISIONS, workloads.build_kept_version(model, view))
+            await self._create(DEPLOYMENTS, workloads.build_deployment(model, view, replicas))
+            if autoscaler:
+                await self.kube.apply(HORIZONTAL_POD_AUTOSCALERS, autoscaler)
+            return
+        current = int((existing.get("spec") or {}).get("replicas", 1))
+        scaled_by_itself = autoscaler is not None and current >= replicas
+        if current != replicas and not scaled_by_itself:
+            await self.kube.patch(DEPLOYMENTS, namespace, name, {"spec": {"replicas": replicas}})
+        if view.spec.serving and view.spec.serving.autoscaling and current != replicas and not scaled_by_itself:
+            if autoscaler:
+                await self.kube.apply(HORIZONTAL_POD_AUTOSCALERS, autoscaler)
+            else:
+                await self.kube.delete(HORIZONTAL_POD_AUTOSCALERS, namespace, name)
+
+    async def _write_traffic(self, observed: Observed, plan: Plan) -> None:
+        s, traffic = observed.snapshot, plan.traffic
+        if traffic is None or not traffic.weights:
+            return
+        if s.routed:
+            wanted = gateway.build(s.model, traffic)
+            if observed.route is None or not _contains(observed.route.get("spec"), wanted["spec"]):
+                await self.kube.apply(HTTP_ROUTES, wanted)
+        else:
+            switched = service.build(s.model, traffic)
+            existing = observed.services.get("")
+            if existing is None or not _contains(existing.get("spec"), switched["spec"]):
+                await self.kube.apply(SERVICES, switched)
+
+    async def _remove_surplus(self, observed: Observed, plan: Plan) -> None:
+        """Pods and Services that nothing wants and no request can reach any more, and copies of what is over."""
+        model = observed.snapshot.model
+        namespace = model.metadata.namespace
+        staying = set(plan.children.pods) | plan.children.kept
+        for version, deployment in observed.deployments.items():
+            if version not in staying:
+                name, uid = deployment["metadata"]["name"], deployment["metadata"]["uid"]
+                view = observed.snapshot.versions.get(version)
+                if view and view.spec.serving and view.spec.serving.autoscaling:
+                    await self.kube.delete(HORIZONTAL_POD_AUTOSCALERS, namespace, name)
+                await self.kube.delete(DEPLOYMENTS, namespace, name, uid=uid)
+        for version, backend in observed.services.items():
+            if version and version not in staying:
+                await self.kube.delete(SERVICES, namespace, backend["metadata"]["name"], uid=backend["metadata"]["uid"])
+        if not observed.snapshot.status.rollout:
+            pinned = {workloads.kept_policy_name(model.metadata.name, digest) for digest in plan.pins}
+            kept = f"{model.metadata.name}-policy-"
+            for name in sorted(observed.revisions):
+                if name.startswith(kept) and name not in pinned:
+                    await self.kube.delete(CONTROLLER_REVISIONS, namespace, name)
+
+    async def _create(self, resource: Resource, obj: Object) -> None:
+        """Create what is written once; one that is there already was created before a crash."""
+        try:
+            await self.kube.create(resource, obj)
+        except AlreadyExists:
+            logger.debug("%s %s is there already", resource, obj["metadata"]["name"])
+
+
+def _only_drops(observed: Observed, plan: Plan) -> bool:
+    """Does the live route name a backend whose Service is missing, which the plan no longer names?
+
+    A mirror to a missing Service fails every user's request, so it is dropped before the Service is made again.
+    """
+    view, traffic = observed.snapshot.route, plan.traffic
+    if view is None or traffic is None:
+        return False
+    named = {*view.weights, *view.mirrors}
+    wanted = {*traffic.weights, *traffic.mirrors}
+    return any(version not in observed.services for version in named - wanted) and wanted <= named
+
+
+def _contains(actual: Any, wanted: Any) -> bool:
+    """Does a live object have everything that is wanted, defaults of the server aside? Lists are compared whole."""
+    if isinstance(wanted, Mapping):
+        return isinstance(actual, Mapping) and all(_contains(actual.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        same_length = isinstance(actual, list) and len(actual) == len(wanted)
+        return same_length and all(_contains(have, want) for have, want in zip(actual, wanted, strict=True))
+    return bool(actual == wanted)
+
+
+def _dump(status: ApiModel) -> dict[str, Any]:
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True)

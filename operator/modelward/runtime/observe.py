@@ -1,0 +1,499 @@
+"""observe: everything that one decision needs, read from the cluster into one frozen Snapshot.
+
+The Model and its children are read live, because weights and pods are decided on them; versions, policies and
+evaluations come from the cache. A status that is written from a stale cache meets a newer resourceVersion and is
+refused, so staleness costs a retry and never evidence.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from modelward.api.lifecycle_policy import LifecyclePolicy, LifecyclePolicySpec
+from modelward.api.model import Model, Route
+from modelward.api.model_evaluation import ModelEvaluation
+from modelward.api.model_version import Baseline, ModelVersion, ModelVersionSpec
+from modelward.api.status import ModelStatus, VersionStatus
+from modelward.lifecycle import evidence as evidence_of
+from modelward.lifecycle import policies, reasons
+from modelward.lifecycle.assess import Subject, due, subjects
+from modelward.lifecycle.digests import digest_of_model, version_digest
+from modelward.lifecycle.evidence import Evidence
+from modelward.lifecycle.snapshot import DeploymentView, Policy, Problem, RouteView, Snapshot, VersionView
+from modelward.metrics.prometheus import QueryNames
+from modelward.metrics.reader import MetricsReader
+from modelward.runtime.cache import Cache
+from modelward.runtime.clock import Clock
+from modelward.runtime.keys import ModelKey
+from modelward.runtime.kube import (
+    CONFIG_MAPS,
+    CONTROLLER_REVISIONS,
+    DEPLOYMENTS,
+    GATEWAYS,
+    HTTP_ROUTES,
+    LIFECYCLE_POLICIES,
+    MODEL_EVALUATIONS,
+    MODEL_VERSIONS,
+    MODELS,
+    NAMESPACES,
+    PODS,
+    SERVICES,
+    KubeApi,
+    Object,
+)
+from modelward.stats.readings import PodTarget, QueryAnswer, Reading
+from modelward.traffic import gateway, service
+from modelward.traffic.names import MODEL_LABEL, VERSION_LABEL, child_name, version_of
+from modelward.traffic.workloads import DIGEST_ANNOTATION, KEPT_LABEL
+
+logger = logging.getLogger(__name__)
+
+QUERIES_AT_ONCE = 8
+
+
+class SpecUnreadable(Exception):
+    """The Model's spec does not fit the schema of this release; the message names field and value."""
+
+    def __init__(self, message: str, raw: Object) -> None:
+        super().__init__(message)
+        self.raw = raw
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A Snapshot, and the raw objects that `act` compares with and guards its writes by."""
+
+    snapshot: Snapshot
+    raw_model: Object
+    raw_versions: Mapping[str, Object] = field(default_factory=dict)
+    deployments: Mapping[str, Object] = field(default_factory=dict)  # by version
+    services: Mapping[str, Object] = field(default_factory=dict)  # by version; "" is the switched Service
+    route: Object | None = None
+    revisions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Reads the cluster for one Model at a time."""
+
+    kube: KubeApi
+    cache: Cache
+    metrics: MetricsReader
+    clock: Clock
+
+    async def observe(self, key: ModelKey, refused: Mapping[str, str]) -> Observed | None:
+        """Gather what bears on a Model; None when it is gone.
+
+        refused: by version, why the API server would not take its Deployment the last time.
+
+        Raises:
+            SpecUnreadable: the spec does not fit the schema.
+        """
+        raw = await self.kube.get(MODELS, key.namespace, key.name)
+        if raw is None:
+            return None
+        try:
+            model = Model.model_validate(raw)
+        except ValidationError as error:
+            raise SpecUnreadable(_first_error("spec", error), raw) from error
+        status = ModelStatus.model_validate(raw.get("status") or {})
+        selector = f"{MODEL_LABEL}={key.name}"
+        deployments, services, revisions, route = await asyncio.gather(
+            self.kube.list(DEPLOYMENTS, key.namespace, selector),
+            self.kube.list(SERVICES, key.namespace, selector),
+            self.kube.list(CONTROLLER_REVISIONS, key.namespace, selector),
+            self._route(model),
+        )
+        deployed = {version_of(key.name, child["metadata"]["name"]): child for child in deployments}
+        served = {
+            "" if child["metadata"]["name"] == key.name else version_of(key.name, child["metadata"]["name"]): child
+            for child in services
+        }
+        raw_versions = self._live_versions(model)
+        versions = _versions(model, raw_versions, revisions, deployed, served, refused)
+        versions = await self._with_baselines(model, versions)
+        policy, policy_problem = await self._policy(model)
+        view = _route_view(model, route, served.get(""))
+        snapshot = Snapshot(
+            now=self.clock.now(),
+            model=model,
+            status=status,
+            versions=versions,
+            policy=policy,
+            policy_problem=policy_problem,
+            pinned=_pinned(revisions),
+            route=view,
+            gateway_problem=await self._gateway_problem(model, view),
+            conflict=self._conflict(model),
+            evaluations=self._evaluations(model),
+        )
+        looked = await self._with_readings(snapshot)
+        names = frozenset(revision["metadata"]["name"] for revision in revisions)
+        return Observed(looked, raw, raw_versions, deployed, served, route, names)
+
+    async def _route(self, model: Model) -> Object | None:
+        serving = model.spec.serving
+        if serving is None or serving.route is None:
+            return None
+        return await self.kube.get(HTTP_ROUTES, model.metadata.namespace, model.metadata.name)
+
+    def _live_versions(self, model: Model) -> dict[str, Object]:
+        name = model.metadata.name
+        found = self.cache.list(
+            MODEL_VERSIONS,
+            model.metadata.namespace,
+            lambda version: (version.get("spec") or {}).get("model") == name
+            and not version["metadata"].get("deletionTimestamp"),
+        )
+        return {version["spec"]["version"]: version for version in found}
+
+    async def _with_baselines(self, model: Model, versions: dict[str, VersionView]) -> dict[str, VersionView]:
+        """Fetch baselines that are kept in a ConfigMap; a wrong digest is a problem, not a baseline."""
+        filled = dict(versions)
+        for version, view in versions.items():
+            declared = view.spec.baseline
+            if declared is None or declared.config_map is None:
+                continue
+            found = await self.kube.get(CONFIG_MAPS, model.metadata.namespace, declared.config_map)
+            baseline = _baseline_of(declared, found)
+            if isinstance(baseline, Baseline):
+                filled[version] = replace(view, baseline=baseline)
+            else:
+                where = f"ModelVersion {child_name(model.metadata.name, version)}: spec.baseline.configMap"
+                filled[version] = replace(view, baseline_problem=f"{where}: {baseline}")
+        return filled
+
+    async def _policy(self, model: Model) -> tuple[Policy | None, Problem | None]:
+        offered: list[LifecyclePolicy] = []
+        for raw in self.cache.list(LIFECYCLE_POLICIES):
+            try:
+                offered.append(LifecyclePolicy.model_validate(raw))
+            except ValidationError as error:
+                logger.warning("LifecyclePolicy %s: %s", raw["metadata"]["name"], _first_error("spec", error))
+        labels: Mapping[str, str] = {}
+        if any(policy.spec.applies_to.namespace_selector.match_labels for policy in offered):
+            namespace = await self.kube.get(NAMESPACES, None, model.metadata.namespace)
+            labels = (namespace or {}).get("metadata", {}).get("labels") or {}
+        found = policies.applicable(offered, model.spec, labels)
+        if found is None:
+            known = ", ".join(sorted(policy.metadata.name for policy in offered)) or "none"
+            return None, Problem(
+                reasons.POLICY_MISSING,
+                f"no LifecyclePolicy applies to tier {model.spec.risk_tier} in namespace {model.metadata.namespace!r}"
+                f" (there are: {known}): ask the risk function for one whose appliesTo.tiers names the tier",
+            )
+        merged = policies.merge(found, model.spec)
+        return (None, merged) if isinstance(merged, Problem) else (merged, None)
+
+    async def _gateway_problem(self, model: Model, view: RouteView | None) -> str | None:
+        """Which Gateway of the route is missing; asked only while the route is not in force."""
+        serving = model.spec.serving
+        if serving is None or serving.route is None or view is None or view.in_force:
+            return None
+        for reference in serving.route.parent_refs:
+            namespace = reference.namespace or model.metadata.namespace
+            if await self.kube.get(GATEWAYS, namespace, reference.name) is None:
+                return (
+                    f"Gateway {reference.name!r} does not exist in namespace {namespace!r}:"
+                    " create it, or correct spec.serving.route.parentRefs."
+                )
+        return None
+
+    def _conflict(self, model: Model) -> Problem | None:
+        """Another, older Model or route that has the modelID, or the host and path, already."""
+        serving = model.spec.serving
+        for other in self._other_models(model):
+            older = _age(other) < (model.metadata.creation_timestamp, model.metadata.uid)
+            spec, where = other.get("spec") or {}, _name(other)
+            if older and model.spec.model_id and spec.get("modelID") == model.spec.model_id:
+                return Problem(
+                    reasons.DUPLICATE_MODEL_ID,
+                    f"spec.modelID {model.spec.model_id!r} belongs to the older Model {where}: give this one its own",
+                )
+            if older and serving and serving.route and (taken := _claimed(serving.route, other, model)):
+                return Problem(
+                    reasons.ROUTE_CONFLICT,
+                    f"spec.serving.route: {taken} is already claimed by the older Model {where}:"
+                    " choose another hostname or pathPrefix",
+                )
+        if serving and serving.route:
+            return self._taken_by_route(model, serving.route)
+        return None
+
+    def _taken_by_route(self, model: Model, route: Route) -> Problem | None:
+        own = self.cache.get(HTTP_ROUTES, model.metadata.namespace, model.metadata.name)
+        own_age = _age(own) if own and _owned(own, model) else None
+        for other in self.cache.list(HTTP_ROUTES):
+            if _owned(other, model) or (own_age is not None and _age(other) > own_age):
+                continue
+            if _model_of(other) and any(_name(other) == _name(peer) for peer in self._other_models(model)):
+                continue  # a Model's own route; the Models themselves were compared
+            taken = gateway.overlapping(model, route, other)
+            if taken:
+                return Problem(
+                    reasons.ROUTE_CONFLICT,
+                    f"spec.serving.route: {taken} is already claimed by HTTPRoute {_name(other)}:"
+                    " choose another hostname or pathPrefix",
+                )
+        return None
+
+    def _other_models(self, model: Model) -> list[Object]:
+        return self.cache.list(MODELS, where=lambda other: other["metadata"].get("uid") != model.metadata.uid)
+
+    def _evaluations(self, model: Model) -> tuple[ModelEvaluation, ...]:
+        found: list[ModelEvaluation] = []
+        for raw in self.cache.list(
+            MODEL_EVALUATIONS,
+            model.metadata.namespace,
+            lambda evaluation: (evaluation.get("spec") or {}).get("model") == model.metadata.name,
+        ):
+            try:
+                found.append(ModelEvaluation.model_validate(raw))
+            except ValidationError as error:
+                logger.warning("ModelEvaluation %s: %s", _name(raw), _first_error("spec", error))
+        return tuple(found)
+
+    async def _with_readings(self, s: Snapshot) -> Snapshot:
+        """Look at the pods of every version whose look is due, and of what they are compared with."""
+        looked_at = [subject for subject in subjects(s) if due(s, subject)]
+        serving = s.model.spec.serving
+        if not looked_at or serving is None:
+            return s
+        wanted = _wanted_series(looked_at)
+        at = s.now.timestamp()
+        pods = await self.kube.list(PODS, s.model.metadata.namespace, f"{MODEL_LABEL}={s.model.metadata.name}")
+        readings = await asyncio.gather(
+            *(
+                self.metrics.read(version, _targets(pods, version), serving.metrics, series, at)
+                for version, series in wanted.items()
+            )
+        )
+        answers = await self._answers(s, looked_at)
+        by_version: dict[str, Reading] = {reading.version: reading for reading in readings}
+        return replace(s, readings=by_version, answers=answers)
+
+    async def _answers(self, s: Snapshot, looked_at: Iterable[Subject]) -> dict[str, QueryAnswer]:
+        answers: dict[str, QueryAnswer] = {}
+        limit = asyncio.Semaphore(QUERIES_AT_ONCE)
+
+        async def ask(subject: Subject) -> None:
+            names = QueryNames(
+                model=s.model.metadata.name,
+                namespace=s.model.metadata.namespace,
+                candidate=subject.version,
+                incumbent=subject.incumbent,
+            )
+            for gate in subject.gates:
+                if gate.query:
+                    async with limit:
+                        answers[gate.name] = await self.metrics.query(gate.query, names, s.now.timestamp())
+
+        await asyncio.gather(*(ask(subject) for subject in looked_at if not subject.challenger))
+        return answers
+
+
+def _versions(
+    model: Model,
+    live: Mapping[str, Object],
+    revisions: Iterable[Object],
+    deployments: Mapping[str, Object],
+    services: Mapping[str, Object],
+    refused: Mapping[str, str],
+) -> dict[str, VersionView]:
+    """All versions that are known: the live ones, and those of which only the kept copy is left."""
+    kept = {
+        version_of(model.metadata.name, revision["metadata"]["name"]): revision["data"]
+        for revision in revisions
+        if revision["metadata"].get("labels", {}).get(KEPT_LABEL) == "Version"
+    }
+    views: dict[str, VersionView] = {}
+    for version in sorted({*live, *kept}):
+        raw, copy = live.get(version), kept.get(version)
+        view = _live_view(version, raw, copy) if raw else _kept_view(version, copy)
+        if view is None:
+            continue
+        deployment = deployments.get(version)
+        views[version] = replace(
+            view,
+            deployment=_deployment_view(deployment) if deployment else None,
+            service_exists=version in services,
+            problem=refused.get(version) or (_deployment_problem(deployment) if deployment else None),
+            changed=view.changed or _deployed_otherwise(deployment, view),
+        )
+    return views
+
+
+def _live_view(version: str, raw: Object, copy: Mapping[str, Any] | None) -> VersionView | None:
+    try:
+        parsed = ModelVersion.model_validate(raw)
+    except ValidationError as error:
+        logger.warning("ModelVersion %s: %s", _name(raw), _first_error("spec", error))
+        return None
+    status = VersionStatus.model_validate(raw.get("status") or {})
+    digest = version_digest(parsed.spec)
+    return VersionView(
+        version=version,
+        spec=parsed.spec,
+        digest=digest,
+        live=True,
+        generation=parsed.metadata.generation,
+        changed=copy is not None and copy.get("digest") != digest,
+        baseline=parsed.spec.baseline,
+        status=status,
+        evidence=_evidence_of(status, raw),
+    )
+
+
+def _kept_view(version: str, copy: Mapping[str, Any] | None) -> VersionView | None:
+    if copy is None:
+        return None
+    spec = ModelVersionSpec.model_validate(copy["spec"])
+    return VersionView(version=version, spec=spec, digest=copy["digest"], live=False, baseline=spec.baseline)
+
+
+def _evidence_of(status: VersionStatus, raw: Object) -> Evidence | None:
+    if not status.evidence:
+        return None
+    try:
+        return evidence_of.Evidence.from_dict(status.evidence)
+    except (KeyError, TypeError, ValueError) as error:
+        logger.warning("ModelVersion %s: its evidence cannot be read and is gathered anew: %s", _name(raw), error)
+        return None
+
+
+def _deployment_view(deployment: Object) -> DeploymentView:
+    status = deployment.get("status") or {}
+    return DeploymentView(
+        desired=int((deployment.get("spec") or {}).get("replicas", 1)),
+        available=int(status.get("availableReplicas") or 0),
+        created_at=datetime.fromisoformat(deployment["metadata"]["creationTimestamp"]),
+    )
+
+
+def _deployment_problem(deployment: Object) -> str | None:
+    conditions = (deployment.get("status") or {}).get("conditions") or []
+    failing = next(
+        (
+            condition
+            for condition in conditions
+            if (condition["type"], condition["status"]) in {("ReplicaFailure", "True"), ("Progressing", "False")}
+        ),
+        None,
+    )
+    return str(failing.get("message", failing.get("reason", "")))[:512] if failing else None
+
+
+def _deployed_otherwise(deployment: Object | None, view: VersionView) -> bool:
+    """Do the pods that run under this name have another content than the version?"""
+    if deployment is None or not view.live:
+        return False
+    deployed = (deployment["metadata"].get("annotations") or {}).get(DIGEST_ANNOTATION)
+    return deployed is not None and deployed != view.digest
+
+
+def _pinned(revisions: Iterable[Object]) -> dict[str, Policy]:
+    """The kept policies, each checked against the digest that it is pinned by."""
+    pinned: dict[str, Policy] = {}
+    for revision in revisions:
+        if revision["metadata"].get("labels", {}).get(KEPT_LABEL) != "Policy":
+            continue
+        data = revision["data"]
+        spec = LifecyclePolicySpec.model_validate(data["spec"])
+        pinned[data["digest"]] = Policy(data["name"], data["digest"], spec)
+    return pinned
+
+
+def _route_view(model: Model, route: Object | None, switched: Object | None) -> RouteView | None:
+    serving = model.spec.serving
+    if serving is not None and serving.route is not None:
+        return gateway.read(model, route) if route else None
+    return service.read(model, switched) if switched else None
+
+
+def _wanted_series(looked_at: Iterable[Subject]) -> dict[str, tuple[str, ...]]:
+    wanted: dict[str, set[str]] = {}
+    for subject in looked_at:
+        wanted.setdefault(subject.version, set()).update(evidence_of.candidate_series(subject.gates))
+        if subject.incumbent:
+            wanted.setdefault(subject.incumbent, set()).update(evidence_of.incumbent_series(subject.gates))
+    return {version: tuple(sorted(series)) for version, series in wanted.items()}
+
+
+def _targets(pods: Iterable[Object], version: str) -> list[PodTarget]:
+    """The ready pods of a version; one that is ending no longer answers for it."""
+    return [
+        PodTarget(
+            name=pod["metadata"]["name"],
+            namespace=pod["metadata"]["namespace"],
+            address=pod["status"]["podIP"],
+            started_at=datetime.fromisoformat(pod["status"]["startTime"]).timestamp(),
+        )
+        for pod in pods
+        if pod["metadata"].get("labels", {}).get(VERSION_LABEL) == version
+        and not pod["metadata"].get("deletionTimestamp")
+        and pod.get("status", {}).get("podIP")
+        and pod["status"].get("startTime")
+        and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions") or [])
+    ]
+
+
+def _baseline_of(declared: Baseline, found: Object | None) -> Baseline | str:
+    """The baseline in a ConfigMap, or what is wrong with it."""
+    if found is None:
+        return f"there is no ConfigMap {declared.config_map!r} in the namespace"
+    text = (found.get("data") or {}).get("baseline.json")
+    if text is None:
+        return f"ConfigMap {declared.config_map!r} has no key baseline.json"
+    try:
+        baseline = Baseline.model_validate(json.loads(text))
+    except ValueError as error:
+        return f"baseline.json in ConfigMap {declared.config_map!r} is not a baseline: {str(error)[:200]}"
+    digest = digest_of_model(baseline)
+    if declared.digest and digest != declared.digest:
+        return f"the content of ConfigMap {declared.config_map!r} has digest {digest}, spec.baseline.digest is {declared.digest}"
+    return baseline
+
+
+def _claimed(route: Route, other: Object, model: Model) -> str | None:
+    """Which host and path another Model's spec claims from the same gateway, or None."""
+    claimed = ((other.get("spec") or {}).get("serving") or {}).get("route")
+    if not claimed:
+        return None
+    as_route = {
+        "metadata": other["metadata"],
+        "spec": {
+            "parentRefs": claimed.get("parentRefs"),
+            "hostnames": claimed.get("hostnames"),
+            "rules": [{"matches": [{"path": {"value": claimed.get("pathPrefix", "/")}}]}],
+        },
+    }
+    return gateway.overlapping(model, route, as_route)
+
+
+def _model_of(obj: Object) -> str | None:
+    return (obj["metadata"].get("labels") or {}).get(MODEL_LABEL)
+
+
+def _owned(obj: Object, model: Model) -> bool:
+    return any(owner.get("uid") == model.metadata.uid for owner in obj["metadata"].get("ownerReferences") or [])
+
+
+def _age(obj: Object) -> tuple[str, str]:
+    return obj["metadata"].get("creationTimestamp", ""), obj["metadata"].get("uid", "")
+
+
+def _name(obj: Object) -> str:
+    return f"{obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}"
+
+
+def _first_error(root: str, error: ValidationError) -> str:
+    """The first thing that is wrong, by its path and value."""
+    first = error.errors(include_url=False)[0]
+    path = ".".join(str(part) for part in first["loc"])
+    return f"{path or root}: {first['msg']} (got {str(first.get('input'))[:100]!r})"
