@@ -14,7 +14,7 @@ import numpy as np
 from modelward.api.gates import Gate
 from modelward.lifecycle.gates.verdict import GateContext, Result, State, Verdict, present, too_few, unknown
 from modelward.lifecycle.gates.wording import percent, points, requests
-from modelward.stats.sequential import MINIMUM_INTERVALS, RateDifference, mixing_parameter, rate_bounds
+from modelward.stats.sequential import MINIMUM_INTERVALS, ChangeEvidence, RateDifference, mixing_parameter, rate_bounds
 
 COMPARISON = "stratified normal mixture"
 BREAKER = "beta-binomial confidence sequence"
