@@ -1,0 +1,102 @@
+"""The command line of the local cluster."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from cluster import images, lifecycle, namespaces, paths, workloads
+from cluster.processes import Failure
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    try:
+        return _obey(arguments)
+    except Failure as failure:
+        print(f"cluster: {failure}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m cluster", description="A local Kubernetes, without Docker.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("build", help="build every pinned program and the cluster's own images")
+    commands.add_parser("up", help="bring the cluster up, building first what is missing")
+    commands.add_parser("down", help="take the cluster down; built programs and images are kept")
+    commands.add_parser("status", help="say whether the cluster is up, and if not, why")
+    commands.add_parser("kubeconfig", help="print the path of the administrator's kubeconfig")
+    commands.add_parser("gateway-url", help="print the address of the Gateway `public`")
+    commands.add_parser("prometheus-url", help="print the address of Prometheus")
+    inside = commands.add_parser("exec", help="run a command inside the cluster's namespaces")
+    inside.add_argument("words", nargs="+", metavar="CMD")
+    _add_image_commands(commands.add_parser("image", help="build images and load them into the cluster"))
+    return parser
+
+
+def _add_image_commands(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(dest="image_command", required=True, metavar="COMMAND")
+    build = commands.add_parser("build", help="build an image; nothing is done when its context has not changed")
+    build.add_argument("--tag", required=True, metavar="NAME:TAG")
+    build.add_argument("--file", type=Path, metavar="DOCKERFILE", help="default: CONTEXT/Dockerfile")
+    build.add_argument("--load", action="store_true", help="load it into the running cluster, too")
+    build.add_argument("context", type=Path, metavar="CONTEXT")
+    load = commands.add_parser("load", help="load built images into the running cluster")
+    load.add_argument("tags", nargs="+", metavar="NAME:TAG")
+
+
+def _obey(arguments: argparse.Namespace) -> int:
+    match arguments.command:
+        case "build":
+            lifecycle.build()
+        case "up":
+            lifecycle.up()
+        case "down":
+            lifecycle.down()
+        case "status":
+            return _print_status()
+        case "kubeconfig":
+            print(paths.kubeconfig())
+        case "gateway-url":
+            print(workloads.GATEWAY_URL)
+        case "prometheus-url":
+            print(workloads.PROMETHEUS_URL)
+        case "exec":
+            return _execute(arguments.words)
+        case _:
+            _obey_image_command(arguments)
+    return 0
+
+
+def _obey_image_command(arguments: argparse.Namespace) -> None:
+    if arguments.image_command == "load":
+        images.load(arguments.tags)
+        return
+    recipe: Path = arguments.file or arguments.context / "Dockerfile"
+    reference = images.build(arguments.tag, recipe, arguments.context)
+    if arguments.load:
+        images.load([reference])
+    print(reference)
+
+
+def _print_status() -> int:
+    ailments = lifecycle.ailments()
+    if ailments:
+        print("\n".join(["the cluster is not up:", *(f"  {ailment}" for ailment in ailments)]))
+        return 1
+    print(f"the cluster is up\n  KUBECONFIG  {paths.kubeconfig()}")
+    print(f"  gateway     {workloads.GATEWAY_URL}\n  Prometheus  {workloads.PROMETHEUS_URL}")
+    print(f"  audit log   {paths.audit_log()}")
+    return 0
+
+
+def _execute(words: list[str]) -> int:
+    command = [*namespaces.entering(namespaces.require_first_process()), *words]
+    return subprocess.run(command, env={**os.environ, "KUBECONFIG": str(paths.kubeconfig())}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

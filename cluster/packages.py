@@ -1,0 +1,43 @@
+"""The Debian packages that the cluster runs on."""
+
+from __future__ import annotations
+
+from cluster import progress
+from cluster.processes import Failure, run
+
+REQUIRED = (
+    "containerd",
+    "runc",
+    "containernetworking-plugins",
+    "iptables",
+    "iproute2",
+    "conntrack",
+    "socat",
+    "ethtool",
+    "ipset",
+    "buildah",
+    "debootstrap",
+    "busybox-static",
+)
+
+
+def missing() -> list[str]:
+    return [package for package in REQUIRED if not _installed(package)]
+
+
+def install_missing() -> None:
+    wanted = missing()
+    if not wanted:
+        return
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    with progress.step(f"installing Debian packages: {' '.join(wanted)}"):
+        run(["apt-get", "update", "-q"], extra_environment=quiet)
+        run(["apt-get", "install", "-q", "-y", "--no-install-recommends", *wanted], extra_environment=quiet)
+
+
+def _installed(package: str) -> bool:
+    try:
+        status = run(["dpkg-query", "-W", "-f", "${db:Status-Status}", package])
+    except Failure:
+        return False
+    return status == "installed"
