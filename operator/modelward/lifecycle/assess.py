@@ -1,0 +1,257 @@
+"""What the gates say now: evidence folded with the newest readings, and one row per gate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from modelward.api.gates import Gate
+from modelward.api.status import GateStatus, ModelStatus, Stage, format_time
+from modelward.lifecycle import evidence as evidence_of
+from modelward.lifecycle.evidence import Evidence, Inputs, ShareResult, ShareVerdict
+from modelward.lifecycle.gates.verdict import Verdict
+from modelward.lifecycle.shares import traffic_key
+from modelward.lifecycle.snapshot import Policy, Snapshot
+from modelward.stats.readings import Reading
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A version that is being judged: the candidate, a challenger, or what was just promoted."""
+
+    version: str
+    stage: Stage
+    entered_at: datetime
+    policy: Policy
+    incumbent: str | None  # None: nothing to compare with
+    measured: bool  # is traffic under way to it, so that its pods can be read?
+    challenger: bool = False
+
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        return self.policy.gates(self.stage)
+
+    @property
+    def key(self) -> str:
+        """Names the stage's own evidence; a challenger that becomes the candidate keeps it."""
+        return f"{self.stage}@{format_time(self.entered_at)}"
+
+    @property
+    def interval(self) -> timedelta:
+        """Time between two looks."""
+        stages = self.policy.spec.stages
+        if self.stage is Stage.SHADOW and stages.shadow:
+            return stages.shadow.interval
+        return stages.canary.interval if stages.canary else timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The rows of all gates, the evidence that changed, and whether traffic is split as it should be."""
+
+    gates: tuple[GateStatus, ...] = ()
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    share: ShareVerdict | None = None
+
+
+def subjects(s: Snapshot) -> tuple[Subject, ...]:
+    """Every version that is being judged now."""
+    return (*_candidate(s), *_watched(s), *_challengers(s))
+
+
+def due(s: Snapshot, subject: Subject) -> bool:
+    """Is it time for another look at the pods of this version?"""
+    if not subject.measured or not subject.gates or s.model.spec.suspend:
+        return False
+    return s.now >= next_look(s, subject)
+
+
+def next_look(s: Snapshot, subject: Subject) -> datetime:
+    """When the next look is due; a clock that was set back does not stop the looks."""
+    known = _known_evidence(s, subject)
+    if known is None or known.evaluated_at is None or known.evaluated_at > s.now:
+        return s.now
+    return known.evaluated_at + subject.interval
+
+
+def assess(s: Snapshot) -> Assessment:
+    """Judge every subject: fold what was read, keep the rows of those that were not looked at."""
+    rows: list[GateStatus] = []
+    folded: dict[str, Evidence] = {}
+    share: ShareVerdict | None = None
+    for subject in subjects(s):
+        if subject.stage is Stage.VALIDATION:
+            blank = evidence_of.begin(subject.key, s.now, "")
+            rows += _rows(s, subject, evidence_of.judge(blank, subject.gates, _inputs(s, subject)))
+            continue
+        evidence = _known_evidence(s, subject) or _fresh_evidence(s, subject)
+        reading = s.readings.get(subject.version)
+        if reading is None:
+            rows += _kept_rows(s, subject)
+        else:
+            evidence = _fold(s, subject, evidence, reading)
+            folded[subject.version] = evidence
+            verdicts = evidence_of.judge(evidence, subject.gates, _inputs(s, subject))
+            rows += _rows(s, subject, verdicts)
+        if not subject.challenger:
+            share = _share(s, subject, evidence)
+    return Assessment(tuple(rows), folded, share)
+
+
+def _candidate(s: Snapshot) -> tuple[Subject, ...]:
+    rollout, policy = s.status.rollout, s.rollout_policy
+    if rollout is None or policy is None:
+        return ()
+    incumbent = s.status.production.version if s.status.production else None
+    measured = rollout.stage in (Stage.SHADOW, Stage.CANARY) and rollout.traffic_since is not None
+    if rollout.stage is Stage.PRODUCTION:
+        return ()
+    return (Subject(rollout.version, rollout.stage, rollout.stage_entered_at, policy, incumbent, measured),)
+
+
+def _watched(s: Snapshot) -> tuple[Subject, ...]:
+    watch = s.status.watch
+    policy = s.pinned.get(watch.policy_digest) if watch else None
+    if watch is None or policy is None:
+        return ()
+    return (Subject(watch.version, Stage.PRODUCTION, watch.since, policy, None, True),)
+
+
+def _challengers(s: Snapshot) -> tuple[Subject, ...]:
+    incumbent = s.status.production.version if s.status.production else None
+    return tuple(
+        Subject(
+            challenger.version,
+            Stage.SHADOW,
+            challenger.entered_at,
+            s.pinned[challenger.policy_digest],
+            incumbent,
+            challenger.traffic_since is not None,
+            challenger=True,
+        )
+        for challenger in s.status.challengers
+        if challenger.policy_digest in s.pinned
+    )
+
+
+def _known_evidence(s: Snapshot, subject: Subject) -> Evidence | None:
+    view = s.versions.get(subject.version)
+    known = view.evidence if view else None
+    return known if known and known.stage_key == subject.key else None
+
+
+def _fresh_evidence(s: Snapshot, subject: Subject) -> Evidence:
+    return evidence_of.begin(subject.key, s.now, traffic_key(s.status))
+
+
+def _fold(s: Snapshot, subject: Subject, evidence: Evidence, reading: Reading) -> Evidence:
+    incumbent = None
+    if subject.incumbent is not None:
+        at = s.now.timestamp()
+        missing = Reading(subject.incumbent, at, problem=f"version {subject.incumbent} could not be read")
+        incumbent = s.readings.get(subject.incumbent, missing)
+    return evidence_of.fold(evidence, reading, incumbent, traffic_key(s.status), subject.gates, _inputs(s, subject))
+
+
+def _inputs(s: Snapshot, subject: Subject) -> Inputs:
+    view = s.versions.get(subject.version)
+    incumbent = s.versions.get(subject.incumbent) if subject.incumbent else None
+    return Inputs(
+        now=s.now,
+        candidate=subject.version,
+        incumbent=subject.incumbent,
+        alpha=_alpha(subject.policy),
+        baseline=view.baseline if view else None,
+        evaluations=s.evaluations,
+        candidate_digest=view.digest if view else "",
+        incumbent_digest=incumbent.digest if incumbent else "",
+        queries=s.answers,
+    )
+
+
+def _alpha(policy: Policy) -> float:
+    """One gate's share of the alpha of the whole rollout, the watch included."""
+    canary = policy.spec.stages.canary
+    total = canary.alpha if canary else 0.05
+    stages = (Stage.SHADOW, Stage.CANARY, Stage.PRODUCTION)
+    return evidence_of.split_alpha(total, {stage: policy.gates(stage) for stage in stages})
+
+
+def _share(s: Snapshot, subject: Subject, evidence: Evidence) -> ShareVerdict | None:
+    """Is the traffic really split, or mirrored, as configured?"""
+    traffic = s.status.traffic
+    if traffic is None or subject.incumbent is None:
+        return None
+    weights = {entry.version: entry.percent for entry in traffic.weights}
+    mirrors = {entry.version: entry.percent for entry in traffic.mirrors}
+    if subject.stage is Stage.CANARY and weights.get(subject.version) and weights.get(subject.incumbent):
+        expected = {"candidate": float(weights[subject.version]), "incumbent": float(weights[subject.incumbent])}
+        return evidence_of.share_verdict(evidence, expected)
+    if subject.stage is Stage.SHADOW and mirrors.get(subject.version):
+        return evidence_of.mirror_verdict(evidence, float(mirrors[subject.version]))
+    return None
+
+
+def _rows(s: Snapshot, subject: Subject, verdicts: tuple[Verdict, ...]) -> list[GateStatus]:
+    return [
+        GateStatus(
+            name=verdict.gate,
+            stage=subject.stage,
+            version=subject.version,
+            result=verdict.result.value,
+            reason=verdict.reason,
+            message=verdict.sentence[:2048],
+            figure=verdict.figure,
+            low=verdict.low,
+            high=verdict.high,
+            bound=verdict.bound,
+            samples=verdict.samples,
+            method=verdict.method,
+            advisory=verdict.advisory,
+            applies=verdict.applies,
+            at=s.now,
+        )
+        for verdict in verdicts
+    ]
+
+
+def _kept_rows(s: Snapshot, subject: Subject) -> list[GateStatus]:
+    """The rows of the last look, or, before the first, rows that say that there was none."""
+    kept = {row.name: row for row in s.status.gates if row.version == subject.version and row.stage is subject.stage}
+    return [
+        kept.get(gate.name)
+        or GateStatus(
+            name=gate.name,
+            stage=subject.stage,
+            version=subject.version,
+            result="Unknown",
+            reason="NotMeasured",
+            message="not looked at yet",
+            advisory=gate.advisory,
+            at=s.now,
+        )
+        for gate in subject.gates
+    ]
+
+
+def rows_of(gates: tuple[GateStatus, ...], version: str) -> tuple[GateStatus, ...]:
+    """The rows of one version that may hold or fail it."""
+    return tuple(row for row in gates if row.version == version and row.applies and not row.advisory)
+
+
+def mismatched(assessment: Assessment) -> ShareVerdict | None:
+    """The share verdict, where it says that traffic is not split as configured."""
+    share = assessment.share
+    return share if share and share.result is ShareResult.MISMATCH else None
+
+
+def mirror_incomplete(assessment: Assessment) -> ShareVerdict | None:
+    """The share verdict, where it says that mirrored requests were lost on the way."""
+    share = assessment.share
+    return share if share and share.reason == "MirrorIncomplete" else None
+
+
+def subject_version(status: ModelStatus) -> str | None:
+    """The version that the user's summary of gates speaks of."""
+    if status.rollout:
+        return status.rollout.version
+    return status.watch.version if status.watch else None

@@ -1,0 +1,206 @@
+"""The conditions of a Model and of a ModelVersion, derived from what is known; times move only when a status flips."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+from modelward.api.gates import kind_of
+from modelward.api.status import Condition, FailedVersion, GateStatus, ModelStatus
+from modelward.lifecycle import reasons
+from modelward.lifecycle.assess import Assessment, mirror_incomplete, mismatched, rows_of, subject_version
+from modelward.lifecycle.plan import Outcome
+from modelward.lifecycle.snapshot import Problem, Snapshot
+
+Truth = Literal["True", "False", "Unknown"]
+Finding = tuple[Truth, str, str]  # status, reason, message
+
+
+def conditions_of(
+    s: Snapshot, status: ModelStatus, outcome: Outcome, assessment: Assessment, problem: Problem | None
+) -> tuple[Condition, ...]:
+    """Every condition of a Model, in a fixed order."""
+    serving = _serving(s, status)
+    ready = _ready(s, status, outcome, problem, serving)
+    findings: dict[str, Finding] = {
+        "Ready": ready,
+        "Serving": serving,
+        "Progressing": _progressing(outcome),
+        "GatesPassed": _gates_passed(status, assessment.gates or status.gates),
+        "TrafficApplied": _traffic_applied(s, status, assessment),
+        "DriftDetected": _drift_detected(s, status, assessment.gates or status.gates),
+        "RollbackTargetReady": _rollback_target_ready(s, status),
+        "SpecValid": ("False", problem.reason, problem.message) if problem else ("True", reasons.VALID, ""),
+        "Reconciling": _reconciling(outcome),
+        "Stalled": _stalled(status, outcome, problem, ready),
+    }
+    generation = s.model.metadata.generation
+    return with_times(findings, s.status.conditions, s.now, generation)
+
+
+def with_times(
+    findings: dict[str, Finding], previous: Iterable[Condition], now: datetime, generation: int
+) -> tuple[Condition, ...]:
+    """Findings as metav1.Conditions: the time of one whose status did not flip is kept."""
+    known = {condition.type: condition for condition in previous}
+
+    def condition(kind: str, finding: Finding) -> Condition:
+        status, reason, message = finding
+        before = known.get(kind)
+        since = before.last_transition_time if before and before.status == status else now.replace(microsecond=0)
+        return Condition(
+            type=kind,
+            status=status,
+            reason=reason,
+            message=message[:4096],
+            last_transition_time=since,
+            observed_generation=generation,
+        )
+
+    return tuple(condition(kind, finding) for kind, finding in findings.items())
+
+
+def gates_summary(gates: tuple[GateStatus, ...], status: ModelStatus) -> str:
+    """``3/4 1 Inconclusive``: gates passed of those that apply, and what the others lack."""
+    version = subject_version(status)
+    rows = rows_of(gates, version) if version else ()
+    if not rows:
+        return ""
+    others = [row.result for row in rows if row.result != "Pass"]
+    lacking = ", ".join(
+        f"{others.count(result)} {result}" for result in ("Fail", "Unknown", "Inconclusive") if result in others
+    )
+    return f"{len(rows) - len(others)}/{len(rows)}" + (f" {lacking}" if lacking else "")
+
+
+def _serving(s: Snapshot, status: ModelStatus) -> Finding:
+    production = status.production
+    if s.model.spec.serving is None:
+        return "Unknown", reasons.NOT_SERVED_HERE, "spec.serving is not set: the Model is served elsewhere."
+    if production is None:
+        return "False", reasons.NO_PRODUCTION_VERSION, "No version serves users yet."
+    view = s.versions.get(production.version)
+    if view is None or view.available == 0:
+        return "False", reasons.BACKENDS_UNAVAILABLE, f"{production.version} has no ready pod."
+    if s.route is None or not s.route.accepted:
+        why = s.gateway_problem or (s.route.message if s.route else "")
+        message = f"{production.version} has ready pods, but no route leads to them. {why}".strip()
+        return "False", reasons.ROUTE_NOT_ACCEPTED, message
+    return (
+        "True",
+        reasons.PRODUCTION_AVAILABLE,
+        f"{production.version}: {view.available} of {view.replicas} pods are ready.",
+    )
+
+
+def _ready(s: Snapshot, status: ModelStatus, outcome: Outcome, problem: Problem | None, serving: Finding) -> Finding:
+    latch = _latch_in_question(s, status)
+    if s.model.spec.suspend:
+        return "False", reasons.SUSPENDED, outcome.message
+    if problem:
+        return "False", reasons.SPEC_INVALID, problem.message
+    if status.rollout or status.switch:
+        return "False", reasons.ROLLOUT_IN_PROGRESS, outcome.message
+    if latch:
+        return "False", reasons.ROLLED_BACK, f"{latch.version} failed in {latch.stage}: {latch.message}"
+    if s.model.spec.serving is None:
+        return "True", reasons.NOT_SERVED_HERE, outcome.message
+    if s.requested is None:
+        return "False", reasons.NO_VERSION_REQUESTED, outcome.message
+    if status.production is None or status.production.version != s.requested:
+        return "False", reasons.ROLLOUT_IN_PROGRESS, outcome.message
+    if serving[0] != "True":
+        return serving
+    return "True", reasons.PROMOTED, f"{status.production.version} serves all traffic."
+
+
+def _latch_in_question(s: Snapshot, status: ModelStatus) -> FailedVersion | None:
+    view = s.versions.get(s.requested or "")
+    retry = s.model.spec.production.retry
+    return next((f for f in status.failed if view and f.digest == view.digest and retry <= f.retry), None)
+
+
+def _progressing(outcome: Outcome) -> Finding:
+    return ("True" if outcome.progressing else "False"), outcome.reason, outcome.message
+
+
+def _reconciling(outcome: Outcome) -> Finding:
+    return ("True" if outcome.progressing else "False"), outcome.reason, outcome.message
+
+
+def _stalled(status: ModelStatus, outcome: Outcome, problem: Problem | None, ready: Finding) -> Finding:
+    if problem:
+        return "True", problem.reason, problem.message
+    if outcome.reason in (reasons.ROLLED_BACK, reasons.GATE_FAILED) and not outcome.progressing:
+        return "True", outcome.reason, outcome.message
+    if ready[1] == reasons.ROLLED_BACK and not status.rollout:
+        return "True", ready[1], ready[2]
+    return "False", outcome.reason, ""
+
+
+def _gates_passed(status: ModelStatus, gates: tuple[GateStatus, ...]) -> Finding:
+    version = subject_version(status)
+    rows = rows_of(gates, version) if version else tuple(row for row in gates if row.applies and not row.advisory)
+    if not rows:
+        return "Unknown", reasons.NO_GATES, "No gate is being judged."
+    for result, reason in (("Fail", reasons.GATE_FAILED), ("Unknown", ""), ("Inconclusive", reasons.INCONCLUSIVE)):
+        row = next((row for row in rows if row.result == result), None)
+        if row:
+            truth: Truth = "False" if result == "Fail" else "Unknown"
+            return truth, reason or row.reason, f"{row.name}: {row.message}"
+    return "True", reasons.ALL_PASSED, f"All {len(rows)} gates pass."
+
+
+def _traffic_applied(s: Snapshot, status: ModelStatus, assessment: Assessment) -> Finding:
+    if status.traffic is None:
+        return "Unknown", reasons.NO_TRAFFIC, "No version gets traffic yet."
+    if not s.routed:
+        return "True", reasons.SERVICE_SELECTS, "The Service selects the version in production."
+    route = s.route
+    if route is None:
+        return "False", reasons.ROUTE_NOT_ACCEPTED, "The route is not there yet."
+    if route.accepted is False or (s.gateway_problem and not route.in_force):
+        return "False", reasons.ROUTE_NOT_ACCEPTED, s.gateway_problem or route.message
+    if route.resolved is False:
+        return "False", reasons.REFS_UNRESOLVED, route.message
+    if not route.in_force:
+        return "Unknown", reasons.ROUTE_NOT_ACCEPTED, "The gateway has not seen the newest route yet."
+    share = mismatched(assessment) or mirror_incomplete(assessment)
+    if share:
+        return "False", reasons.SHARE_MISMATCH, share.sentence
+    observed = assessment.share.sentence if assessment.share else "The gateway has accepted the route."
+    return "True", reasons.ROUTE_ACCEPTED, observed
+
+
+def _drift_detected(s: Snapshot, status: ModelStatus, gates: tuple[GateStatus, ...]) -> Finding:
+    drifting = _drift_gates(s, status)
+    rows = [row for row in gates if row.name in drifting]
+    failed = next((row for row in rows if row.result == "Fail"), None)
+    if failed:
+        return "True", reasons.THRESHOLD_EXCEEDED, failed.message
+    if not rows:
+        return "Unknown", reasons.NOT_MEASURED, "No gate measures drift now."
+    undecided = next((row for row in rows if row.result != "Pass"), None)
+    if undecided:
+        return "Unknown", undecided.reason, undecided.message
+    return "False", reasons.WITHIN_THRESHOLD, rows[0].message
+
+
+def _drift_gates(s: Snapshot, status: ModelStatus) -> frozenset[str]:
+    policies = [*s.pinned.values(), *([s.policy] if s.policy else [])]
+    stages = [stage for policy in policies for stage in (policy.spec.stages.shadow, policy.spec.stages.canary)]
+    gates = [gate for stage in stages if stage for gate in stage.gates]
+    return frozenset(gate.name for gate in gates if kind_of(gate) in ("drift", "prediction_drift"))
+
+
+def _rollback_target_ready(s: Snapshot, status: ModelStatus) -> Finding:
+    in_canary = status.rollout is not None and status.production is not None
+    target = status.production if in_canary else (status.standby[0] if status.standby else None)
+    if target is None:
+        return "False", reasons.PREVIOUS_MISSING, "There is no previous version to roll back to."
+    view = s.versions.get(target.version)
+    if view is None:
+        return "False", reasons.PREVIOUS_MISSING, f"{target.version} is no longer known."
+    have = f"{view.available} of {view.replicas} pods are ready"
+    if view.service_exists and view.available >= max(view.replicas, 1):
+        return "True", reasons.PREVIOUS_WARM, f"{target.version}: {have}."
+    return "False", reasons.PREVIOUS_COLD, f"{target.version}: {have}; a rollback starts the others first."

@@ -1,0 +1,217 @@
+"""Snapshot in, Plan out: the whole decision, without input, output, clock or chance."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from modelward.api.status import ChallengerStatus, GateStatus, ModelStatus, Stage, VersionStatus
+from modelward.lifecycle import reasons
+from modelward.lifecycle.assess import Assessment, assess, due, next_look, subjects
+from modelward.lifecycle.conditions import Finding, conditions_of, gates_summary, with_times
+from modelward.lifecycle.plan import Drain, Outcome, Plan, Traffic
+from modelward.lifecycle.rules import RULES, Case
+from modelward.lifecycle.shares import (
+    DRAIN,
+    candidate_weight,
+    children_of,
+    standby_policy,
+    traffic_in_force,
+    traffic_of,
+    traffic_status,
+)
+from modelward.lifecycle.snapshot import Snapshot, VersionView
+from modelward.lifecycle.validity import problem_of
+
+PATIENCE = timedelta(seconds=5)
+"""While something is awaited that an event should announce, look anyway after this long."""
+
+
+def decide(s: Snapshot) -> Plan:
+    """What follows from a snapshot. The first rule that has something to say wins."""
+    problem = problem_of(s)
+    assessment = assess(s)
+    outcome = _first_outcome(Case(s, assessment, problem))
+    deleted = s.model.metadata.deletion_timestamp is not None
+    status = outcome.status
+    if not deleted and not s.model.spec.suspend:
+        status = _retire_surplus(s, _with_challengers(s, status))
+    traffic = None if deleted else traffic_status(s, status)
+    if deleted and s.status.traffic and s.route is not None:
+        traffic = s.status.traffic.model_copy(update={"weights": (), "mirrors": (), "changed_at": s.now})
+    elif deleted:
+        traffic = s.status.traffic
+    status = status.model_copy(update={"traffic": traffic})
+    status = status.model_copy(
+        update={
+            "observed_generation": s.model.metadata.generation,
+            "stage": _stage(status),
+            "weight": _weight(s, status),
+            "gates": _gates(s, assessment),
+            "gates_summary": gates_summary(_gates(s, assessment), status),
+            "conditions": conditions_of(s, status, outcome, assessment, problem),
+        }
+    )
+    check_at = _check_at(s, status, outcome)
+    status = status.model_copy(update={"next_check_at": check_at})
+    return Plan(
+        status=status,
+        versions=_version_statuses(s, status, assessment),
+        pins=_pins(status),
+        children=children_of(s, status),
+        traffic=Traffic() if deleted else traffic_of(s, status),
+        announcements=outcome.announcements,
+        check_at=check_at,
+        drain=_drain(s, outcome, deleted),
+    )
+
+
+def _first_outcome(case: Case) -> Outcome:
+    for rule in RULES:
+        outcome = rule(case)
+        if outcome is not None:
+            return outcome
+    return Outcome(case.status, reasons.AT_REST, "Nothing to do.", False)
+
+
+def _drain(s: Snapshot, outcome: Outcome, deleted: bool) -> Drain:
+    if outcome.released:
+        return "Release"
+    if deleted:
+        return "Remove"
+    return "Hold" if s.model.spec.serving else "None"
+
+
+def _with_challengers(s: Snapshot, status: ModelStatus) -> ModelStatus:
+    """Start the challengers that the spec names, end the others, note since when their mirrors are in force."""
+    known = {challenger.version: challenger for challenger in status.challengers}
+    kept = tuple(
+        challenger
+        for name in s.model.spec.challengers
+        if (challenger := _challenger(s, status, name, known.get(name))) is not None
+    )
+    return status.model_copy(update={"challengers": kept})
+
+
+def _challenger(s: Snapshot, status: ModelStatus, name: str, known: ChallengerStatus | None) -> ChallengerStatus | None:
+    view, production, rollout = s.versions.get(name), status.production, status.rollout
+    shadowed = rollout is not None and rollout.version == name and rollout.stage is not Stage.VALIDATION
+    barred = any(failed.version == name and view and failed.digest == view.digest for failed in status.failed)
+    if view is None or not view.live or not s.routed or production is None or production.version == name:
+        return None
+    if shadowed or barred or view.spec.serving is None:
+        return None
+    if known is None or known.digest != view.digest:
+        if s.policy is None or s.policy.spec.stages.shadow is None:
+            return None
+        return ChallengerStatus(version=name, digest=view.digest, policy_digest=s.policy.digest, entered_at=s.now)
+    mirrored = status.traffic is not None and any(entry.version == name for entry in status.traffic.mirrors)
+    if known.traffic_since is None and mirrored and traffic_in_force(s):
+        return known.model_copy(update={"traffic_since": s.now})
+    return known
+
+
+def _retire_surplus(s: Snapshot, status: ModelStatus) -> ModelStatus:
+    """Versions in standby that nothing can bring back any more are retired."""
+    gone = frozenset(reference.version for reference in status.standby if reference.version not in s.versions)
+    if not gone:
+        return status
+    kept = tuple(reference for reference in status.standby if reference.version not in gone)
+    return status.model_copy(update={"standby": kept})
+
+
+def _gates(s: Snapshot, assessment: Assessment) -> tuple[GateStatus, ...]:
+    """The newest rows; those of a rollout that has ended stay, so that its reasons can be read afterwards."""
+    return assessment.gates if assessment.gates else s.status.gates
+
+
+def _stage(status: ModelStatus) -> str:
+    if status.rollout:
+        return status.rollout.stage.value
+    return Stage.PRODUCTION.value if status.production else ""
+
+
+def _weight(s: Snapshot, status: ModelStatus) -> int | None:
+    if status.rollout:
+        return candidate_weight(s, status)
+    return 100 if status.production else None
+
+
+def _pins(status: ModelStatus) -> tuple[str, ...]:
+    digests = {challenger.policy_digest for challenger in status.challengers}
+    if status.rollout:
+        digests.add(status.rollout.policy_digest)
+    if status.watch:
+        digests.add(status.watch.policy_digest)
+    return tuple(sorted(digests))
+
+
+def _check_at(s: Snapshot, status: ModelStatus, outcome: Outcome) -> datetime | None:
+    """The earliest moment at which time alone could change the decision."""
+    later = replace(s, status=status)
+    moments: list[datetime] = [outcome.check_at] if outcome.check_at else []
+    if s.model.metadata.deletion_timestamp:
+        moments.append(s.now + timedelta(seconds=1))
+    if not s.model.spec.suspend:
+        moments += [
+            next_look(later, subject) if not due(s, subject) else s.now + subject.interval
+            for subject in subjects(later)
+            if subject.measured and subject.gates
+        ]
+        if status.rollout or status.switch:
+            moments.append(s.now + PATIENCE)
+        if status.watch:
+            moments.append(status.watch.until)
+        if any(challenger.traffic_since is None for challenger in status.challengers):
+            moments.append(s.now + PATIENCE)
+    moments += _drain_moments(s, status)
+    warm_for = standby_policy(s).warm_for
+    moments += [at for reference in status.standby if (at := reference.since + warm_for) > s.now]
+    return max(min(moments), s.now) if moments else None
+
+
+def _drain_moments(s: Snapshot, status: ModelStatus) -> list[datetime]:
+    """When pods that no longer get traffic may go, and when a route that is not in force is looked at again."""
+    traffic = status.traffic
+    if traffic is None:
+        return []
+    wanted = children_of(s, status).pods
+    surplus = any(view.deployment and view.version not in wanted for view in s.versions.values())
+    moments = [max(traffic.changed_at + DRAIN, s.now + timedelta(seconds=1))] if surplus else []
+    if s.route is None or not s.route.in_force:
+        moments.append(s.now + PATIENCE)
+    return moments
+
+
+def _version_statuses(s: Snapshot, status: ModelStatus, assessment: Assessment) -> Mapping[str, VersionStatus]:
+    return {view.version: _version_status(s, view, status, assessment) for view in s.versions.values() if view.live}
+
+
+def _version_status(s: Snapshot, view: VersionView, status: ModelStatus, assessment: Assessment) -> VersionStatus:
+    before = view.status or VersionStatus()
+    stage = _stage_of(view, status)
+    evidence = assessment.evidence.get(view.version)
+    failed = next((entry for entry in status.failed if entry.digest == view.digest), None)
+    rejected: Finding = ("True", failed.reason, failed.message) if failed else ("False", "NotRejected", "")
+    return VersionStatus(
+        observed_generation=view.generation,
+        stage=stage,
+        stage_entered_at=before.stage_entered_at if before.stage is stage and before.stage_entered_at else s.now,
+        digest=view.digest,
+        evidence=evidence.to_dict() if evidence else before.evidence,
+        conditions=with_times({"Rejected": rejected}, before.conditions, s.now, view.generation),
+    )
+
+
+def _stage_of(view: VersionView, status: ModelStatus) -> Stage:
+    version = view.version
+    if status.production and status.production.version == version:
+        return Stage.PRODUCTION
+    if status.rollout and status.rollout.version == version:
+        return status.rollout.stage
+    if any(reference.version == version for reference in status.standby):
+        return Stage.STANDBY
+    if any(challenger.version == version for challenger in status.challengers):
+        return Stage.SHADOW
+    if any(reference.version == version for reference in status.retired):
+        return Stage.RETIRED
+    return Stage.DEPRECATED if view.spec.deprecation else Stage.REGISTERED

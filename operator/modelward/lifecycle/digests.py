@@ -1,0 +1,24 @@
+"""Digests of what users wrote. Never of generated objects, so that an upgrade of the operator changes none of them."""
+
+import hashlib
+from typing import Any
+
+import rfc8785
+from pydantic import BaseModel
+
+from modelward.api.model_version import ModelVersionSpec
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 over the RFC 8785 form of a JSON value, as ``sha256:<hex>``."""
+    return "sha256:" + hashlib.sha256(rfc8785.dumps(value)).hexdigest()
+
+
+def digest_of_model(value: BaseModel, exclude: set[str] | None = None) -> str:
+    """Digest of what differs from the defaults: a field added by a later release leaves it as it was."""
+    return digest_of(value.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=exclude))
+
+
+def version_digest(spec: ModelVersionSpec) -> str:
+    """Digest of a version's content; `deprecation`, which may change, is not part of it."""
+    return digest_of_model(spec, exclude={"deprecation"})

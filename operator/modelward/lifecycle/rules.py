@@ -1,0 +1,586 @@
+"""The rules of the lifecycle, each one sentence. `decide` asks them in order; the first with something to say wins."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from modelward.api.lifecycle_policy import (
+    ApprovalDemand,
+    FirstVersionRequirement,
+    Requirement,
+    Stages,
+    UnknownAction,
+    unsupported,
+)
+from modelward.api.status import FailedVersion, GateStatus, ModelStatus, RolloutStatus, Stage, VersionReference
+from modelward.lifecycle import reasons, transitions
+from modelward.lifecycle.assess import Assessment, mirror_incomplete, mismatched, rows_of
+from modelward.lifecycle.plan import Announcement, Outcome
+from modelward.lifecycle.shares import standby_policy, traffic_in_force
+from modelward.lifecycle.snapshot import Policy, Problem, Snapshot, VersionView
+
+DRAIN_LIMIT = timedelta(seconds=60)
+"""The longest time for which a deleted Model is held back to let its traffic end."""
+
+DRAIN_GRACE = timedelta(seconds=3)
+"""Time between the end of a deleted Model's route and that of its pods."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a rule looks at: the snapshot, what the gates say, and what is wrong with the spec."""
+
+    s: Snapshot
+    assessment: Assessment
+    problem: Problem | None
+
+    @property
+    def status(self) -> ModelStatus:
+        return self.s.status
+
+    @property
+    def now(self) -> datetime:
+        return self.s.now
+
+
+@dataclass(frozen=True)
+class Running:
+    """The rollout in flight, with all that belongs to it."""
+
+    rollout: RolloutStatus
+    policy: Policy
+    candidate: VersionView
+    gates: tuple[GateStatus, ...]
+
+    @property
+    def stages(self) -> Stages:
+        return self.policy.spec.stages
+
+
+Rule = Callable[[Case], Outcome | None]
+
+
+def drain_when_deleted(c: Case) -> Outcome | None:
+    """The route goes first, then the pods; bounded, so that a gateway that is down cannot hold a deletion for ever."""
+    deleted_at = c.s.model.metadata.deletion_timestamp
+    if deleted_at is None:
+        return None
+    expired = c.now >= datetime.fromisoformat(deleted_at) + DRAIN_LIMIT
+    drained = c.status.traffic is None or c.now >= c.status.traffic.changed_at + DRAIN_GRACE
+    if (c.s.route is None and drained) or expired:
+        return Outcome(c.status, reasons.MODEL_DRAINED, "Traffic has ended.", False, released=True)
+    return Outcome(c.status, reasons.MODEL_DRAINED, "The Model is deleted: its route goes first, then its pods.", True)
+
+
+def rest_when_it_is_not_served_here(c: Case) -> Outcome | None:
+    """A Model without `serving` is inventory."""
+    if c.s.model.spec.serving is not None:
+        return None
+    return Outcome(c.status, reasons.NOT_SERVED_HERE, "The Model is served elsewhere: it is inventory.", False)
+
+
+def freeze_when_suspended(c: Case) -> Outcome | None:
+    """`suspend` freezes automation, never traffic."""
+    if not c.s.model.spec.suspend:
+        return None
+    return Outcome(c.status, reasons.SUSPENDED, "spec.suspend is true: automation is frozen, traffic goes on.", False)
+
+
+def supersede_when_another_version_is_requested(c: Case) -> Outcome | None:
+    """One rollout at a time: the newest request in Git wins, and the candidate leaves without a verdict."""
+    rollout = c.status.rollout
+    if rollout is None or c.s.requested == rollout.version:
+        return None
+    wanted = c.s.requested or "no version"
+    return _left(c, rollout, f"spec.production.version now asks for {wanted}")
+
+
+def leave_when_the_candidate_is_gone(c: Case) -> Outcome | None:
+    """A candidate whose ModelVersion was deleted gets no more traffic; its pods end after that."""
+    rollout = c.status.rollout
+    if rollout is None:
+        return None
+    if c.s.candidate is None or not c.s.candidate.live:
+        return _left(c, rollout, f"ModelVersion {c.s.model.metadata.name}-{rollout.version} was deleted")
+    if c.s.candidate.digest != rollout.digest:
+        return _left(c, rollout, f"ModelVersion {c.s.model.metadata.name}-{rollout.version} was made anew")
+    if c.s.rollout_policy is None:
+        return _left(c, rollout, "the copy of the policy that it was pinned to was deleted")
+    return None
+
+
+def complete_switch_when_its_version_is_ready(c: Case) -> Outcome | None:
+    """A rollback or revert moves traffic only to ready pods; until then what serves goes on serving."""
+    switch = c.status.switch
+    if switch is None:
+        return None
+    production = c.status.production
+    if switch.kind == "Revert" and c.s.requested != switch.to:
+        status = c.status.model_copy(update={"switch": None})
+        message = f"The revert to {switch.to} was called off: another version is requested."
+        return _moved(c, status, switch.to, reasons.SUPERSEDED, message)
+    target = c.s.versions.get(switch.to)
+    if target is not None and target.ready:
+        keep = standby_policy(c.s).keep
+        status = transitions.complete_switch(c.status, c.now, keep)
+        if switch.kind == "Rollback" and production is not None:
+            status = transitions.retire(status, c.now, frozenset({production.version}))
+        reason = reasons.ROLLED_BACK if switch.kind == "Rollback" else reasons.REVERTED
+        message = f"All traffic is back on {switch.to}: {switch.because}"
+        return _moved(c, status, switch.to, reason, message, warning=switch.kind == "Rollback")
+    have = f"{target.available} of {target.replicas} pods are ready" if target else "it is no longer known"
+    message = f"All traffic goes to {switch.to} as soon as it is ready ({have}): {switch.because}"
+    return Outcome(c.status, reasons.ROLLOUT_IN_PROGRESS, message, True)
+
+
+def roll_back_when_the_watch_fails(c: Case) -> Outcome | None:
+    """After a promotion the canary's gates go on; a failure gives all traffic back to the version before."""
+    watch = c.status.watch
+    failed = _first(rows_of(c.assessment.gates, watch.version), "Fail") if watch else None
+    policy = c.s.pinned.get(watch.policy_digest) if watch else None
+    if watch is None or failed is None or policy is None:
+        return None
+    because = f"gate {failed.name} failed in the watch of {watch.version}: {failed.message}"
+    latched = transitions.latch(
+        c.status, c.now, watch.version, watch.digest, watch.retry, Stage.PRODUCTION, reasons.GATE_FAILED, because
+    )
+    target = next((entry for entry in c.status.standby if entry.version == watch.previous), None)
+    if target is None or target.version not in c.s.versions:
+        message = f"{because} There is no previous version to roll back to: {watch.version} goes on serving."
+        return _moved(c, latched, watch.version, reasons.GATE_FAILED, message, warning=True)
+    if not policy.spec.rollback.automatic:
+        message = f"{because} rollback.automatic is false: {watch.version} goes on serving."
+        return _moved(c, latched, watch.version, reasons.GATE_FAILED, message, warning=True)
+    status = transitions.begin_switch(latched, c.now, target, "Rollback", because)
+    return _moved(c, status, watch.version, reasons.VERSION_LATCHED, because, warning=True)
+
+
+def end_the_watch(c: Case) -> Outcome | None:
+    """A watch that nothing failed ends by its time."""
+    watch = c.status.watch
+    if watch is None or c.now < watch.until:
+        return None
+    status = c.status.model_copy(update={"watch": None})
+    return _moved(c, status, watch.version, reasons.WATCH_PASSED, f"{watch.version} passed its watch.")
+
+
+def rest_when_nothing_is_requested(c: Case) -> Outcome | None:
+    """Without a requested version nothing starts; what serves goes on serving."""
+    if c.s.requested is not None:
+        return None
+    message = "spec.production.version is not set: name the version that should serve."
+    return Outcome(c.status, reasons.NO_VERSION_REQUESTED, message, False)
+
+
+def hold_when_spec_is_invalid(c: Case) -> Outcome | None:
+    """What cannot be acted upon is said in SpecValid; what serves goes on serving."""
+    if c.problem is None:
+        return None
+    return Outcome(c.status, reasons.SPEC_INVALID, c.problem.message, False)
+
+
+def rest_when_the_requested_version_serves(c: Case) -> Outcome | None:
+    """The normal state. A raised retry counter clears what an earlier watch held against the version."""
+    production = c.status.production
+    if production is None or production.version != c.s.requested:
+        return None
+    retry = c.s.model.spec.production.retry
+    remaining = tuple(f for f in c.status.failed if not (f.digest == production.digest and retry > f.retry))
+    status = c.status.model_copy(update={"failed": remaining})
+    if c.status.watch:
+        until = c.status.watch.until.isoformat(timespec="seconds")
+        return Outcome(
+            status, reasons.PROMOTED, f"{production.version} serves all traffic and is watched until {until}.", False
+        )
+    return Outcome(status, reasons.AT_REST, f"{production.version} serves all traffic.", False)
+
+
+def stay_away_from_a_latched_version(c: Case) -> Outcome | None:
+    """Git still names what was rolled back, and a sync must not start it again."""
+    failed = _latch_of_requested(c)
+    if failed is None or c.status.rollout is not None:
+        return None
+    message = (
+        f"{failed.version} failed in {failed.stage} and does not start again by itself: {failed.message}"
+        f" Request another version, or raise spec.production.retry above {failed.retry} to try it again."
+    )
+    return Outcome(c.status, reasons.ROLLED_BACK, message, False)
+
+
+def revert_at_once_to_a_standby_version(c: Case) -> Outcome | None:
+    """A version that served before needs no gates to serve again: one route write when its pods are warm."""
+    target = _standby_requested(c.s)
+    if target is None or c.status.rollout is not None:
+        return None
+    view = c.s.versions[target.version]
+    because = f"spec.production.version was set back to {target.version}."
+    begun = transitions.begin_switch(c.status, c.now, target, "Revert", because)
+    if view.ready:
+        status = transitions.complete_switch(begun, c.now, standby_policy(c.s).keep)
+        return _moved(
+            c, status, target.version, reasons.REVERTED, f"All traffic is back on {target.version}: {because}"
+        )
+    message = f"{because} Its pods are started first: {view.available} of {view.replicas} are ready."
+    return _moved(c, begun, target.version, reasons.REVERT_STARTED, message)
+
+
+def start_the_rollout(c: Case) -> Outcome | None:
+    """A version that does not serve yet is taken through the stages of the policy as it is now."""
+    view = c.s.versions.get(c.s.requested or "")
+    if c.status.rollout is not None or view is None or c.s.policy is None:
+        return None
+    policy = c.s.policy
+    retry = c.s.model.spec.production.retry
+    status = transitions.start_rollout(c.status, c.now, view.version, view.digest, policy.name, policy.digest, retry)
+    kept = tuple(failed for failed in status.failed if failed.digest != view.digest)
+    status = status.model_copy(update={"failed": kept})
+    message = f"{view.version} enters Validation under policy {policy.name}."
+    return _moved(c, status, view.version, reasons.ROLLOUT_STARTED, message)
+
+
+def fail_when_the_pods_miss_their_deadline(c: Case) -> Outcome | None:
+    """A candidate whose pods do not become ready is latched; it never had to carry users."""
+    run = _running(c)
+    if run is None or run.rollout.stage is Stage.VALIDATION or run.candidate.available > 0:
+        return None
+    serving, deployment, traffic = run.candidate.spec.serving, run.candidate.deployment, c.status.traffic
+    if serving is None:
+        return None
+    anchors = [run.rollout.stage_entered_at, *([deployment.created_at] if deployment else [])]
+    if traffic and run.rollout.stage is Stage.CANARY:
+        anchors.append(traffic.changed_at)
+    if c.now < max(anchors) + serving.progress_deadline:
+        return None
+    seconds = int(serving.progress_deadline.total_seconds())
+    why = f" ({run.candidate.problem})" if run.candidate.problem else ""
+    message = (
+        f"no pod of {run.candidate.version} was ready within {seconds} s{why}:"
+        f" see `kubectl describe pods -l modelward.dev/version={run.candidate.version}`."
+    )
+    return _latched(c, run, reasons.PROGRESS_DEADLINE_EXCEEDED, message)
+
+
+def roll_back_on_a_failed_gate(c: Case) -> Outcome | None:
+    """A failed gate ends the rollout: all weight to the incumbent, the candidate latched by digest."""
+    run = _running(c)
+    failed = _first(run.gates, "Fail") if run else None
+    if run is None or failed is None:
+        return None
+    message = f"gate {failed.name} failed in {run.rollout.stage}: {failed.message}"
+    if not run.policy.spec.rollback.automatic:
+        text = f"{message} rollback.automatic is false: the rollout holds; request another version to end it."
+        return Outcome(c.status, reasons.GATE_FAILED, text, False)
+    incumbent = c.s.incumbent
+    carries_users = run.rollout.stage is Stage.CANARY
+    if carries_users and incumbent is not None and incumbent.available == 0 and run.candidate.available > 0:
+        text = f"{message} {incumbent.version} has no ready pod, so traffic stays where it is until one is ready."
+        return Outcome(c.status, reasons.GATE_FAILED, text, False)
+    return _latched(c, run, reasons.GATE_FAILED, message)
+
+
+def hold_what_the_policy_asks_for_and_this_release_cannot(c: Case) -> Outcome | None:
+    """A demand that is not implemented holds the rollout; it is never ignored."""
+    run = _running(c)
+    missing = unsupported(run.policy.spec) if run else ()
+    if run is None or not missing:
+        return None
+    message = (
+        f"policy {run.policy.name} asks for {', '.join(missing)}, which this release does not implement:"
+        " the rollout holds until the policy no longer asks for it and the version is requested anew."
+    )
+    return Outcome(c.status, reasons.POLICY_NOT_IMPLEMENTED, message, False)
+
+
+def hold_until_the_pods_are_ready(c: Case) -> Outcome | None:
+    """Weight moves only to ready backends."""
+    run = _running(c)
+    if run is None or run.rollout.stage is Stage.VALIDATION or run.candidate.ready:
+        return None
+    view = run.candidate
+    why = f": {view.problem}" if view.problem else ""
+    message = f"{view.version}: {view.available} of {view.replicas} pods are ready{why}."
+    return Outcome(c.status, reasons.STAGE_RUNNING, message, True)
+
+
+def hold_until_traffic_is_in_force(c: Case) -> Outcome | None:
+    """Durations and evidence count from when the gateway has taken the stage's traffic over."""
+    run = _running(c)
+    if run is None or run.rollout.stage not in (Stage.SHADOW, Stage.CANARY):
+        return None
+    if run.rollout.traffic_since is not None:
+        return None
+    if traffic_in_force(c.s) and _serves_the_stage(c, run):
+        status = transitions.note_traffic(c.status, c.now)
+        return Outcome(status, reasons.STAGE_RUNNING, _stage_sentence(run), True)
+    detail = c.s.gateway_problem or (c.s.route.message if c.s.route else "the route is not there yet")
+    message = (
+        f"{run.candidate.version} in {run.rollout.stage}: waiting for the route to be in force ({detail or 'pending'})."
+    )
+    return Outcome(c.status, reasons.STAGE_RUNNING, message, True)
+
+
+def pause_or_roll_back_when_evidence_stays_away(c: Case) -> Outcome | None:
+    """No evidence is never a pass. After the policy's deadline the rollout pauses, or rolls back."""
+    run = _running(c)
+    if run is None:
+        return None
+    unknown = _first(run.gates, "Unknown")
+    rollout = run.rollout
+    waited = c.now >= _minimum_over(run) if rollout.stage is not Stage.PRODUCTION else False
+    if unknown is None or not waited:
+        if rollout.unknown_since is None and not rollout.paused:
+            return None
+        return Outcome(
+            transitions.note_unknown(c.status, None, False), reasons.STAGE_RUNNING, _stage_sentence(run), True
+        )
+    if rollout.unknown_since is None:
+        status = transitions.note_unknown(c.status, c.now, False)
+        return Outcome(status, reasons.METRICS_UNAVAILABLE, _lacks(unknown), True)
+    deadline = run.policy.spec.on_unknown.deadline
+    if c.now < rollout.unknown_since + deadline:
+        return None
+    message = f"gate {unknown.name} has had no evidence for {int(deadline.total_seconds())} s: {unknown.message}"
+    if run.policy.spec.on_unknown.then is UnknownAction.ROLLBACK:
+        return _latched(c, run, reasons.EVIDENCE_DEADLINE_EXCEEDED, message)
+    if rollout.paused:
+        return None
+    status = transitions.note_unknown(c.status, rollout.unknown_since, True)
+    return _moved(c, status, rollout.version, reasons.PAUSED, f"Paused until evidence comes: {message}", warning=True)
+
+
+def hold_on_a_share_mismatch(c: Case) -> Outcome | None:
+    """The route's status is no proof of its effect; the pods' own counters are."""
+    share = mismatched(c.assessment) or mirror_incomplete(c.assessment)
+    if _running(c) is None or share is None:
+        return None
+    return Outcome(c.status, reasons.SHARE_MISMATCH, share.sentence, False)
+
+
+def hold_without_evidence(c: Case) -> Outcome | None:
+    """Unknown holds everywhere; Inconclusive holds where Passed is required."""
+    run = _running(c)
+    if run is None:
+        return None
+    unknown = _first(run.gates, "Unknown")
+    if unknown is not None:
+        reason = reasons.PAUSED if run.rollout.paused else reasons.STAGE_RUNNING
+        return Outcome(c.status, reason, f"{_stage_sentence(run)} {_lacks(unknown)}", not run.rollout.paused)
+    undecided = _first(run.gates, "Inconclusive")
+    if undecided is not None and _required(run) is Requirement.PASSED:
+        message = f"{_stage_sentence(run)} Gate {undecided.name} is not decided yet: {undecided.message}"
+        return Outcome(c.status, reasons.STAGE_RUNNING, message, True)
+    return None
+
+
+def wait_for_the_minimum_duration(c: Case) -> Outcome | None:
+    """A stage lasts at least as long as the policy says, whatever the gates say."""
+    run = _running(c)
+    if run is None or c.now >= _minimum_over(run):
+        return None
+    left = int((_minimum_over(run) - c.now).total_seconds()) + 1
+    return Outcome(c.status, reasons.STAGE_RUNNING, f"{_stage_sentence(run)} At least {left} s to go.", True)
+
+
+def wait_for_approval(c: Case) -> Outcome | None:
+    """What a policy wants a person to decide holds until a person has."""
+    run = _running(c)
+    demand = _approval_wanted(c, run) if run else None
+    if run is None or demand is None:
+        return None
+    message = (
+        f"{run.candidate.version} waits in {run.rollout.stage} for {demand}; this release cannot take approvals yet."
+    )
+    return Outcome(c.status, reasons.AWAITING_APPROVAL, message, False)
+
+
+def advance(c: Case) -> Outcome | None:
+    """Everything that the stage demands is met: on to the next weight, the next stage, or production."""
+    run = _running(c)
+    if run is None:
+        return None
+    rollout, canary = run.rollout, run.stages.canary
+    if rollout.stage is Stage.CANARY and canary and rollout.step + 1 < len(canary.steps):
+        weight = canary.steps[rollout.step + 1].weight
+        status = transitions.enter_step(c.status, c.now, rollout.step + 1)
+        message = f"{rollout.version} now gets {weight} % of requests."
+        return _moved(c, status, rollout.version, reasons.WEIGHT_CHANGED, message)
+    if rollout.stage is Stage.PRODUCTION or (rollout.stage is Stage.CANARY):
+        return _promoted(c, run)
+    stage = _next_stage(c, run)
+    if stage is Stage.PRODUCTION and run.candidate.ready:
+        return _promoted(c, run)
+    inherited = None
+    if stage is Stage.SHADOW:
+        inherited = next(
+            (
+                challenger
+                for challenger in c.status.challengers
+                if challenger.digest == rollout.digest and challenger.policy_digest == rollout.policy_digest
+            ),
+            None,
+        )
+    status = transitions.enter_stage(c.status, c.now, stage, inherited)
+    message = f"{rollout.version} enters {stage}."
+    if inherited:
+        message += f" Its shadow as a challenger since {inherited.entered_at.isoformat(timespec='seconds')} counts."
+    return _moved(c, status, rollout.version, reasons.STAGE_ENTERED, message)
+
+
+RULES: tuple[Rule, ...] = (
+    drain_when_deleted,
+    rest_when_it_is_not_served_here,
+    freeze_when_suspended,
+    supersede_when_another_version_is_requested,
+    leave_when_the_candidate_is_gone,
+    complete_switch_when_its_version_is_ready,
+    roll_back_when_the_watch_fails,
+    end_the_watch,
+    fail_when_the_pods_miss_their_deadline,
+    roll_back_on_a_failed_gate,
+    rest_when_nothing_is_requested,
+    hold_when_spec_is_invalid,
+    rest_when_the_requested_version_serves,
+    stay_away_from_a_latched_version,
+    revert_at_once_to_a_standby_version,
+    start_the_rollout,
+    hold_what_the_policy_asks_for_and_this_release_cannot,
+    hold_until_the_pods_are_ready,
+    hold_until_traffic_is_in_force,
+    pause_or_roll_back_when_evidence_stays_away,
+    hold_on_a_share_mismatch,
+    hold_without_evidence,
+    wait_for_the_minimum_duration,
+    wait_for_approval,
+    advance,
+)
+
+
+def _running(c: Case) -> Running | None:
+    rollout, policy, candidate = c.status.rollout, c.s.rollout_policy, c.s.candidate
+    if rollout is None or policy is None or candidate is None:
+        return None
+    return Running(rollout, policy, candidate, rows_of(c.assessment.gates, rollout.version))
+
+
+def _moved(c: Case, status: ModelStatus, version: str, reason: str, message: str, *, warning: bool = False) -> Outcome:
+    """An outcome that changes the state: told as an event, kept in the history, looked at again at once."""
+    remembered = transitions.remember(status, c.now, version, reason, message)
+    return Outcome(remembered, reason, message, True, (Announcement(reason, message, warning),), check_at=c.now)
+
+
+def _left(c: Case, rollout: RolloutStatus, why: str) -> Outcome:
+    message = f"{rollout.version} left the rollout in {rollout.stage}: {why}."
+    return _moved(c, transitions.abandon(c.status), rollout.version, reasons.SUPERSEDED, message)
+
+
+def _latched(c: Case, run: Running, reason: str, message: str) -> Outcome:
+    rollout = run.rollout
+    status = transitions.latch(
+        c.status, c.now, rollout.version, rollout.digest, rollout.retry, rollout.stage, reason, message
+    )
+    serving = f" All traffic is on {c.status.production.version}." if c.status.production else ""
+    return _moved(
+        c, status, rollout.version, reasons.ROLLED_BACK, f"{rollout.version}: {message}{serving}", warning=True
+    )
+
+
+def _promoted(c: Case, run: Running) -> Outcome:
+    production = run.stages.production
+    watch = production.watch.duration if production.watch else None
+    status = transitions.promote(c.status, c.now, watch, production.standby.keep)
+    previous = f"; {c.status.production.version} stays in standby" if c.status.production else ""
+    message = f"{run.rollout.version} serves all traffic{previous}."
+    return _moved(c, status, run.rollout.version, reasons.PROMOTED, message)
+
+
+def _next_stage(c: Case, run: Running) -> Stage:
+    """The stage after Validation or Shadow; without an incumbent, or a route, only Production is left."""
+    comparable = c.status.production is not None and c.s.routed
+    if run.rollout.stage is Stage.VALIDATION and run.stages.shadow and comparable:
+        return Stage.SHADOW
+    if run.stages.canary and comparable:
+        return Stage.CANARY
+    return Stage.PRODUCTION
+
+
+def _required(run: Running) -> Requirement:
+    """NotFailed for early canary steps, Passed for the last one and for every other stage."""
+    canary = run.stages.canary
+    if run.rollout.stage is not Stage.CANARY or canary is None:
+        return Requirement.PASSED
+    step = canary.steps[min(run.rollout.step, len(canary.steps) - 1)]
+    last = run.rollout.step + 1 >= len(canary.steps)
+    return step.require or (Requirement.PASSED if last else Requirement.NOT_FAILED)
+
+
+def _minimum_over(run: Running) -> datetime:
+    """When the stage, or the canary's step, has lasted as long as it must."""
+    rollout, stages = run.rollout, run.stages
+    since = rollout.traffic_since or rollout.step_entered_at
+    if rollout.stage is Stage.SHADOW and stages.shadow:
+        return since + stages.shadow.min_duration
+    if rollout.stage is Stage.CANARY and stages.canary:
+        return since + stages.canary.steps[min(rollout.step, len(stages.canary.steps) - 1)].min_duration
+    return rollout.stage_entered_at
+
+
+def _approval_wanted(c: Case, run: Running) -> str | None:
+    """Which approval the next step needs, in words, if any."""
+    stages, rollout = run.stages, run.rollout
+    if rollout.stage is Stage.VALIDATION:
+        if stages.validation.approvals:
+            return _roles(stages.validation.approvals)
+        first = c.status.production is None
+        if first and stages.first_version.require is FirstVersionRequirement.APPROVAL:
+            return "the approval that firstVersion.require asks for"
+    if rollout.stage is Stage.SHADOW and stages.shadow and stages.shadow.approvals:
+        return _roles(stages.shadow.approvals)
+    if rollout.stage is Stage.CANARY and stages.canary:
+        steps = stages.canary.steps
+        following = steps[rollout.step + 1].weight if rollout.step + 1 < len(steps) else 100
+        wanted = tuple(d for d in stages.canary.approvals if following >= (d.before_weight or 100))
+        return _roles(wanted) if wanted else None
+    return None
+
+
+def _roles(demands: tuple[ApprovalDemand, ...]) -> str:
+    return "the approval of " + ", ".join(demand.role for demand in demands)
+
+
+def _serves_the_stage(c: Case, run: Running) -> bool:
+    """Does the traffic in status give the candidate what its stage is about?"""
+    traffic = c.status.traffic
+    if traffic is None:
+        return False
+    entries = traffic.mirrors if run.rollout.stage is Stage.SHADOW else traffic.weights
+    return any(entry.version == run.rollout.version for entry in entries)
+
+
+def _stage_sentence(run: Running) -> str:
+    rollout, canary = run.rollout, run.stages.canary
+    if rollout.stage is Stage.CANARY and canary and rollout.step < len(canary.steps):
+        return f"{rollout.version} in Canary at {canary.steps[rollout.step].weight} %."
+    return f"{rollout.version} in {rollout.stage}."
+
+
+def _lacks(row: GateStatus) -> str:
+    return f"Gate {row.name} has no evidence: {row.message}"
+
+
+def _first(rows: tuple[GateStatus, ...], result: str) -> GateStatus | None:
+    return next((row for row in rows if row.result == result), None)
+
+
+def _latch_of_requested(c: Case) -> FailedVersion | None:
+    view = c.s.versions.get(c.s.requested or "")
+    retry = c.s.model.spec.production.retry
+    if view is None:
+        return None
+    return next((f for f in c.status.failed if f.digest == view.digest and retry <= f.retry), None)
+
+
+def _standby_requested(s: Snapshot) -> VersionReference | None:
+    view = s.versions.get(s.requested or "")
+    if view is None:
+        return None
+    return next((r for r in s.status.standby if r.version == view.version and r.digest == view.digest), None)

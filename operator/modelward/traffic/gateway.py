@@ -1,0 +1,124 @@
+"""Gateway API: weights and mirrors in an HTTPRoute that the operator owns whole.
+
+`rules` and `backendRefs` are atomic lists, so one weight cannot be owned alone. Every default is written out, so that
+what was applied and what is read back are equal. No `filters` on a backendRef: gateways split those in another way.
+"""
+
+from typing import Any
+
+from modelward.api.model import GatewayReference, Model, Route
+from modelward.lifecycle.plan import Traffic
+from modelward.lifecycle.snapshot import RouteView
+from modelward.traffic.names import child_name, metadata_of, version_of
+
+API_VERSION = "gateway.networking.k8s.io/v1"
+
+
+def build(model: Model, traffic: Traffic) -> dict[str, Any]:
+    """The HTTPRoute that carries a split. Needs spec.serving.route."""
+    serving = model.spec.serving
+    assert serving is not None and serving.route is not None, "a route needs spec.serving.route"
+    name, port = model.metadata.name, serving.port
+    rule: dict[str, Any] = {
+        "matches": [{"path": {"type": "PathPrefix", "value": serving.route.path_prefix}}],
+        "backendRefs": [
+            {**_backend(name, version, port), "weight": weight} for version, weight in sorted(traffic.weights.items())
+        ],
+    }
+    if traffic.mirrors:
+        rule["filters"] = [
+            {
+                "type": "RequestMirror",
+                "requestMirror": {"backendRef": _backend(name, version, port), "percent": percent},
+            }
+            for version, percent in sorted(traffic.mirrors.items())
+        ]
+    spec: dict[str, Any] = {"parentRefs": [_parent(model, ref) for ref in serving.route.parent_refs], "rules": [rule]}
+    if serving.route.hostnames:
+        spec["hostnames"] = list(serving.route.hostnames)
+    return {"apiVersion": API_VERSION, "kind": "HTTPRoute", "metadata": metadata_of(model, name), "spec": spec}
+
+
+def read(model: Model, route: dict[str, Any]) -> RouteView:
+    """What an HTTPRoute says of the split, and whether every parent has taken the newest generation over."""
+    name = model.metadata.name
+    rule = next(iter(route.get("spec", {}).get("rules") or []), {})
+    weights = {version_of(name, ref["name"]): int(ref.get("weight", 1)) for ref in rule.get("backendRefs") or []}
+    mirrors = {
+        version_of(name, mirror["backendRef"]["name"]): int(mirror.get("percent", 100))
+        for entry in rule.get("filters") or []
+        if (mirror := entry.get("requestMirror"))
+    }
+    generation = route.get("metadata", {}).get("generation", 0)
+    wanted = len(route.get("spec", {}).get("parentRefs") or [])
+    parents = (route.get("status") or {}).get("parents") or []
+    accepted = [_condition(parent, "Accepted") for parent in parents]
+    resolved = [_condition(parent, "ResolvedRefs") for parent in parents]
+    conditions = [condition for condition in (*accepted, *resolved) if condition]
+    return RouteView(
+        weights=weights,
+        mirrors=mirrors,
+        observed=len(parents) >= wanted > 0
+        and all(condition.get("observedGeneration", 0) >= generation for condition in conditions),
+        accepted=_all_true(accepted),
+        resolved=_all_true(resolved),
+        message=" ".join(
+            f"{condition['type']}={condition['status']} ({condition.get('reason', '')}): {condition.get('message', '')}"
+            for condition in conditions
+            if condition.get("status") != "True"
+        )[:1024],
+    )
+
+
+def overlapping(model: Model, route: Route, other: dict[str, Any]) -> str | None:
+    """Which host and path another HTTPRoute takes from the same gateway, or None."""
+    ours = {(ref.name, ref.namespace or model.metadata.namespace) for ref in route.parent_refs}
+    namespace = other.get("metadata", {}).get("namespace", "")
+    spec = other.get("spec", {})
+    theirs = {(ref.get("name"), ref.get("namespace") or namespace) for ref in spec.get("parentRefs") or []}
+    if not ours & theirs:
+        return None
+    hosts = _shared_hosts(set(route.hostnames), set(spec.get("hostnames") or []))
+    paths = {
+        match.get("path", {}).get("value", "/")
+        for rule in spec.get("rules") or []
+        for match in rule.get("matches") or [{}]
+        if not match.get("headers") and not match.get("method")
+    }
+    if hosts is None or route.path_prefix not in paths:
+        return None
+    return f"{hosts}{route.path_prefix}"
+
+
+def _shared_hosts(ours: set[str], theirs: set[str]) -> str | None:
+    """A host that both name; a route without hostnames takes all hosts that are not taken more exactly."""
+    if not ours and not theirs:
+        return "every host, "
+    shared = sorted(ours & theirs)
+    return shared[0] if shared else None
+
+
+def _backend(model: str, version: str, port: int) -> dict[str, Any]:
+    return {"group": "", "kind": "Service", "name": child_name(model, version), "port": port}
+
+
+def _parent(model: Model, reference: GatewayReference) -> dict[str, Any]:
+    parent = {
+        "group": "gateway.networking.k8s.io",
+        "kind": "Gateway",
+        "name": reference.name,
+        "namespace": reference.namespace or model.metadata.namespace,
+    }
+    return {**parent, "sectionName": reference.section_name} if reference.section_name else parent
+
+
+def _condition(parent: dict[str, Any], kind: str) -> dict[str, Any] | None:
+    return next((condition for condition in parent.get("conditions") or [] if condition.get("type") == kind), None)
+
+
+def _all_true(conditions: list[dict[str, Any] | None]) -> bool | None:
+    """None while no parent has said anything."""
+    said = [condition for condition in conditions if condition]
+    if not said or len(said) < len(conditions):
+        return None
+    return all(condition.get("status") == "True" for condition in said)
