@@ -4,10 +4,10 @@ Reads cost nothing and may be a moment old. Whoever is about to destroy somethin
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 from modelward.runtime.keys import MODEL_LABEL, ModelKey
-from modelward.runtime.kube import DEPLOYMENTS, MODEL_EVALUATIONS, MODEL_VERSIONS, MODELS, Object, Resource
+from modelward.runtime.kube import DEPLOYMENTS, MODEL_EVALUATIONS, MODEL_VERSIONS, MODELS, Object, Objects, Resource
 
 _Name = tuple[str, str]
 
@@ -29,7 +29,7 @@ class Cache:
 
     def list(
         self, resource: Resource, namespace: str | None = None, where: Callable[[Object], bool] | None = None
-    ) -> list[Object]:
+    ) -> Objects:
         """All known objects of a kind by namespace and name, filtered."""
         return [
             obj
@@ -37,8 +37,8 @@ class Cache:
             if (namespace is None or name[0] == namespace) and (where is None or where(obj))
         ]
 
-    def models(self) -> list[ModelKey]:
-        return [ModelKey(*name) for name in sorted(self._objects.get(MODELS, {}))]
+    def models(self) -> tuple[ModelKey, ...]:
+        return tuple(ModelKey(*name) for name in sorted(self._objects.get(MODELS, {})))
 
     def put(self, resource: Resource, obj: Object) -> None:
         name = _name_of(obj)
@@ -54,7 +54,7 @@ class Cache:
         """A mark to hand to `replace`: take it before the list is requested."""
         return self._revision
 
-    def replace(self, resource: Resource, objects: Iterable[Object], since: int) -> list[Object]:
+    def replace(self, resource: Resource, objects: Iterable[Object], since: int) -> Objects:
         """Make the cache equal to a list, and return what was dropped because the list no longer has it.
 
         A list takes time. What a watch event has touched since the list was requested is newer than the list, whether it
@@ -107,4 +107,4 @@ def _name_of(obj: Object) -> _Name:
 
 
 def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}

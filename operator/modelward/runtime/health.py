@@ -1,12 +1,12 @@
 """What the kubelet and Prometheus ask: /healthz, /readyz, /metrics."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from collections.abc import AsyncIterator
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+Page = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Check = Callable[[], str | None]
 """Says what is wrong in a sentence, or None."""
 
@@ -24,16 +24,16 @@ def health_server(
 
 @asynccontextmanager
 async def _serving(application: web.Application, host: str, port: int) -> AsyncIterator[int]:
-    runner = web.AppRunner(application, access_log=None)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port, shutdown_timeout=1.0).start()
+        await web.TCPSite(runner, host, port).start()
         yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()
 
 
-def _checks_page(checks: Mapping[str, Check]) -> Callable[[web.Request], "web.StreamResponse"]:
+def _checks_page(checks: Mapping[str, Check]) -> Page:
     async def page(_: web.Request) -> web.StreamResponse:
         found = {name: check() for name, check in checks.items()}
         lines = [f"{name}: {problem or 'ok'}\n" for name, problem in found.items()]
@@ -42,7 +42,7 @@ def _checks_page(checks: Mapping[str, Check]) -> Callable[[web.Request], "web.St
     return page
 
 
-def _metrics_page(metrics: Callable[[], bytes]) -> Callable[[web.Request], "web.StreamResponse"]:
+def _metrics_page(metrics: Callable[[], bytes]) -> Page:
     async def page(_: web.Request) -> web.StreamResponse:
         return web.Response(body=metrics(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 

@@ -23,6 +23,8 @@ from modelward.api.types import GROUP, VERSION
 logger = logging.getLogger(__name__)
 
 Object = dict[str, Any]
+# By this name, because within the classes below `list` is a method.
+Objects = list[Object]
 FIELD_MANAGER = "modelward"
 REPORTING_CONTROLLER = f"{GROUP}/operator"
 
@@ -129,7 +131,7 @@ class KubeApi(Protocol):
 
     async def list(
         self, resource: Resource, namespace: str | None = None, label_selector: str | None = None
-    ) -> list[Object]:
+    ) -> Objects:
         """Read all objects of a kind, in all namespaces or in one.
 
         Raises:
@@ -188,7 +190,12 @@ class KubeApi(Protocol):
         ...
 
     async def emit_event(
-        self, regarding: Object, reason: str, message: str, type: str = "Normal", action: str = "Reconcile"
+        self,
+        regarding: Object,
+        reason: str,
+        message: str,
+        type: str = "Normal",
+        action: str = "Reconcile",  # noqa: A002 - the API's own word
     ) -> None:
         """Tell the people who watch `regarding`. Best effort: a refused event is logged, never raised."""
         ...
@@ -229,7 +236,7 @@ class KubeClient:
         cls,
         kubeconfig: str | None = None,
         *,
-        timeout: float = 10.0,
+        timeout: float = 10.0,  # noqa: ASYNC109 - of every later call, not of this one
         instance: str = "modelward",
         on_write: Callable[[Resource, str], None] = _ignore_write,
     ) -> Self:
@@ -268,7 +275,7 @@ class KubeClient:
 
     async def list(
         self, resource: Resource, namespace: str | None = None, label_selector: str | None = None
-    ) -> list[Object]:
+    ) -> Objects:
         for _ in range(LIST_ATTEMPTS - 1):
             try:
                 return await self._list_pages(resource, namespace, label_selector)
@@ -331,7 +338,12 @@ class KubeClient:
             return
 
     async def emit_event(
-        self, regarding: Object, reason: str, message: str, type: str = "Normal", action: str = "Reconcile"
+        self,
+        regarding: Object,
+        reason: str,
+        message: str,
+        type: str = "Normal",
+        action: str = "Reconcile",  # noqa: A002 - the API's own word
     ) -> None:
         try:
             await self.create(EVENTS, self._event(regarding, reason, message, type, action))
@@ -347,7 +359,7 @@ class KubeClient:
 
     # Details.
 
-    def _event(self, regarding: Object, reason: str, message: str, type: str, action: str) -> Object:
+    def _event(self, regarding: Object, reason: str, message: str, weight: str, action: str) -> Object:
         metadata = regarding["metadata"]
         # Events about a kind without namespaces live in `default`, as kubectl expects.
         namespace = metadata.get("namespace") or "default"
@@ -366,17 +378,17 @@ class KubeClient:
             "regarding": reference,
             "reason": reason,
             "note": message if len(message) <= LONGEST_NOTE else message[: LONGEST_NOTE - 1] + "…",
-            "type": type,
+            "type": weight,
             "action": action,
             "reportingController": REPORTING_CONTROLLER,
             "reportingInstance": self._instance,
         }
 
-    async def _list_pages(self, resource: Resource, namespace: str | None, label_selector: str | None) -> list[Object]:
+    async def _list_pages(self, resource: Resource, namespace: str | None, label_selector: str | None) -> Objects:
         query = {"limit": str(PAGE_SIZE)}
         if label_selector:
             query["labelSelector"] = label_selector
-        found: list[Object] = []
+        found: Objects = []
         while True:
             page = await self._read(resource.path(namespace), query)
             # Items of a list come without their kind; events and owner references need it.

@@ -5,8 +5,8 @@ keys nor deadlines, and the queues of kr8s, lightkube and kopf cannot be used ap
 
 * A key is in the queue at most once; added again while it waits, it is not doubled.
 * A key is with one worker at a time; added again while it is worked on, it comes back once the worker is done.
-* Every key has at most one deadline, the earliest that anybody asked for; taking the key clears it, because whoever works on
-  it will say anew when to look again.
+* Every key has at most one deadline, the earliest that anybody asked for; taking the key clears it, because whoever works
+  on it will say anew when to look again.
 """
 
 import asyncio
@@ -23,6 +23,8 @@ K = TypeVar("K", bound=Hashable)
 # Beyond this many failures in a row the delay is at its ceiling anyway, and 2.0 ** n would overflow.
 _MOST_DOUBLINGS = 32
 _STALE_ALLOWED = 64
+# A moment, and a number that tells two entries of one key apart.
+_Deadline = tuple[float, int]
 
 
 class WorkQueue(Generic[K]):
@@ -37,7 +39,7 @@ class WorkQueue(Generic[K]):
         self._dirty: set[K] = set()
         self._active: set[K] = set()
         self._failures: dict[K, int] = {}
-        self._deadlines: dict[K, float] = {}
+        self._deadlines: dict[K, _Deadline] = {}
         self._heap: list[tuple[float, int, K]] = []
         self._sequence = 0
         self._takers: deque[asyncio.Future[None]] = deque()
@@ -57,10 +59,10 @@ class WorkQueue(Generic[K]):
             self.add(key)
             return
         deadline = self._clock.monotonic() + seconds
-        if deadline >= self._deadlines.get(key, float("inf")):
+        if key in self._deadlines and deadline >= self._deadlines[key][0]:
             return
-        self._deadlines[key] = deadline
         self._sequence += 1
+        self._deadlines[key] = (deadline, self._sequence)
         heapq.heappush(self._heap, (deadline, self._sequence, key))
         self._compact()
         if self._heap[0][2] == key:
@@ -162,11 +164,11 @@ class WorkQueue(Generic[K]):
 
     def _stale(self, entry: tuple[float, int, K]) -> bool:
         """Entries are not searched for when a deadline changes; they are recognized when their turn comes."""
-        deadline, _, key = entry
-        return self._deadlines.get(key) != deadline
+        deadline, sequence, key = entry
+        return self._deadlines.get(key) != (deadline, sequence)
 
     def _compact(self) -> None:
-        """A key that is looked at often leaves many far deadlines behind; drop them once they outnumber the live ones."""
+        """A key that is looked at often leaves far deadlines behind; drop them once they outnumber the live ones."""
         if len(self._heap) > 2 * len(self._deadlines) + _STALE_ALLOWED:
             self._heap = [entry for entry in self._heap if not self._stale(entry)]
             heapq.heapify(self._heap)
