@@ -1,11 +1,29 @@
 """ModelVersion: one immutable build of a Model. Written by the training pipeline."""
 
+from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from modelward.api.types import ApiModel, Digest, Duration, FreeForm, LongText, ObjectMeta, ObjectName, ShortText
+from modelward.api.types import (
+    AS_SET,
+    NAME_IS_A_DNS_LABEL,
+    ApiModel,
+    CelRule,
+    Digest,
+    FreeForm,
+    Interval,
+    LongText,
+    Number,
+    ObjectMeta,
+    ObjectName,
+    ShortText,
+    as_map,
+    unique,
+    unique_names,
+)
 
 
 class FeatureKind(StrEnum):
@@ -14,70 +32,289 @@ class FeatureKind(StrEnum):
 
 
 class Artifact(ApiModel):
-    uri: LongText
-    digest: Digest
-    format: ShortText = "unspecified"
+    """What training produced."""
+
+    uri: Annotated[LongText, Field(min_length=1)] = Field(description="Where the artifact is, such as s3://models/credit-risk/v8.")
+    digest: Digest = Field(description="SHA-256 of the artifact's content, as sha256: and 64 hex digits.")
+    format: ShortText = Field(default="unspecified", description="What kind of file it is, such as sklearn or onnx.")
 
 
 class Autoscaling(ApiModel):
-    min: Annotated[int, Field(ge=1, le=1000)]
-    max: Annotated[int, Field(ge=1, le=1000)]
-    target_cpu_percent: Annotated[int, Field(ge=1, le=100)] = 80
+    """Bounds for a HorizontalPodAutoscaler."""
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            rule="self.min <= self.max",
+            message="autoscaling.min is above autoscaling.max: exchange them",
+            holds=lambda scale: scale.min <= scale.max,
+        ),
+    )
+
+    min: Annotated[int, Field(ge=1, le=1000)] = Field(description="The least number of pods.")
+    max: Annotated[int, Field(ge=1, le=1000)] = Field(description="The largest number of pods.")
+    target_cpu_percent: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=80, description="The mean CPU use, in percent of the request, that pods are added or removed to reach."
+    )
+
+
+def _has_containers(template: FreeForm) -> FreeForm:
+    """Refuse what the schema below refuses: a template without a named container."""
+    spec = template.get("spec")
+    containers = spec.get("containers") if isinstance(spec, dict) else None
+    if not isinstance(containers, list) or not containers:
+        raise ValueError("spec.containers: Required value: a pod template names at least one container")
+    listed: list[Any] = containers  # type: ignore[reportUnknownVariableType]
+    if not all(isinstance(container, dict) and container.get("name") for container in listed):
+        raise ValueError("spec.containers[].name: Required value: give each container a name")
+    return template
+
+
+_OPEN_OBJECT: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+_CONTAINER = {
+    **_OPEN_OBJECT,
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string", "minLength": 1, "maxLength": 63, "description": "Name of the container."},
+        "image": {"type": "string", "maxLength": 1024, "description": "Image of the container, best pinned by digest."},
+    },
+}
+_POD_SPEC = {
+    **_OPEN_OBJECT,
+    "description": "A PodSpec, as in a Deployment.",
+    "required": ["containers"],
+    "properties": {
+        "containers": {
+            "type": "array",
+            "description": "The containers of the pod.",
+            "minItems": 1,
+            "maxItems": 32,
+            "items": _CONTAINER,
+        }
+    },
+}
+PodTemplate = Annotated[
+    FreeForm,
+    AfterValidator(_has_containers),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "required": ["spec"],
+            "properties": {
+                "metadata": {**_OPEN_OBJECT, "description": "Labels and annotations of the pods."},
+                "spec": _POD_SPEC,
+            },
+        }
+    ),
+]
 
 
 class VersionServing(ApiModel):
-    replicas: Annotated[int, Field(ge=1, le=1000)] = 1
-    autoscaling: Autoscaling | None = None
-    progress_deadline: Duration = Field(default="10m", validate_default=True)  # type: ignore[assignment]
-    template: FreeForm
+    """The pods that serve a version."""
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            rule="!has(self.autoscaling) || self.replicas == 1",
+            message="serving.replicas and serving.autoscaling exclude each other: leave replicas out, the autoscaler sets it",
+            holds=lambda serving: serving.autoscaling is None or serving.replicas == 1,
+            field_path=".replicas",
+        ),
+    )
+
+    replicas: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="The number of pods when the version serves users.")
+    autoscaling: Autoscaling | None = Field(
+        default=None, description="Instead of replicas: bounds within which an autoscaler sets the number of pods."
+    )
+    progress_deadline: Interval = Field(
+        default=timedelta(minutes=10), description="When pods are not ready after this, the version has failed."
+    )
+    template: PodTemplate = Field(description="The pods, as a PodTemplateSpec; created once, never restarted by a promotion.")
 
 
-class FeatureBaseline(ApiModel):
+def _ascending(distribution: Any) -> bool:
+    return all(lower < upper for lower, upper in pairwise(distribution.edges))
+
+
+def _kind_fits_edges(distribution: Any) -> bool:
+    return bool(distribution.edges) == (distribution.kind is FeatureKind.NUMERIC)
+
+
+def _counts_fit(distribution: Any) -> bool:
+    """A map for Categorical; for Numeric a list with one count more than there are edges."""
+    if distribution.kind is FeatureKind.CATEGORICAL:
+        return isinstance(distribution.counts, dict)
+    return isinstance(distribution.counts, tuple) and len(distribution.counts) == len(distribution.edges) + 1
+
+
+_DISTRIBUTION_RULES = (
+    CelRule(
+        rule="!has(self.edges) || (self.edges.isSorted() && self.edges.all(edge, self.edges.exists_one(same, same == edge)))",
+        message="edges are not in ascending order: sort them and name each once",
+        holds=_ascending,
+        field_path=".edges",
+    ),
+    CelRule(
+        rule="self.kind == 'Numeric' ? has(self.edges) && size(self.edges) > 0 : !has(self.edges) || size(self.edges) == 0",
+        message="kind and edges do not fit: Numeric needs edges, Categorical has none",
+        holds=_kind_fits_edges,
+    ),
+)
+
+Count = Annotated[int, Field(ge=0, le=1_000_000_000_000)]
+# As many as CEL can compare with each other in the largest baseline within its budget of cost.
+Edges = Annotated[tuple[Number, ...], Field(max_length=64)]
+# A list or a map: the API server checks the entries, but CEL cannot see a field of two types, so that how the counts fit
+# the edges is checked in Python only.
+Counts = Annotated[
+    tuple[Count, ...] | dict[ShortText, Count],
+    WithJsonSchema(
+        {
+            "x-kubernetes-preserve-unknown-fields": True,
+            "items": {"type": "integer", "format": "int64", "minimum": 0, "maximum": 1_000_000_000_000},
+            "additionalProperties": {"type": "integer", "format": "int64", "minimum": 0, "maximum": 1_000_000_000_000},
+            "maxItems": 65,
+            "maxProperties": 512,
+        }
+    ),
+]
+
+
+class _Distribution(ApiModel):
+    """What numeric and categorical distributions share: `edges` and a list, or a map."""
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = _DISTRIBUTION_RULES
+
+    kind: FeatureKind = Field(default=FeatureKind.NUMERIC, description="Numeric (edges and a list of counts) or Categorical (a map).")
+    edges: Edges = Field(default=(), description="Numeric: upper ends of the bins, ascending; a bin takes lower < value <= upper.")
+    counts: Counts = Field(
+        default=(),
+        description="Numeric: a list of counts, one per bin, the last one for what is above the last edge (one count more than edges)."
+        " Categorical: a map from category to count.",
+    )
+
+    @model_validator(mode="after")
+    def _check_counts(self) -> Self:
+        if not _counts_fit(self):
+            raise ValueError(
+                "counts do not fit: Numeric needs a list with one count more than there are edges, Categorical a map from"
+                " category to count"
+            )
+        return self
+
+
+class FeatureBaseline(_Distribution):
     """Training distribution of one feature.
 
     Numeric: `edges` ascending, `counts` a list with len(edges) + 1 entries, bins are (lo, hi] as in Prometheus.
     Categorical: `counts` is a map from category to count.
     """
 
-    name: ShortText
-    kind: FeatureKind = FeatureKind.NUMERIC
-    edges: tuple[float, ...] = ()
-    counts: tuple[int, ...] | dict[str, int] = ()
-    missing: Annotated[int, Field(ge=0)] = 0
+    name: ShortText = Field(description="Name of the feature, as the model server reports it.")
+    missing: Count = Field(default=0, description="The number of rows in which the value was missing.")
 
 
-class PredictionBaseline(ApiModel):
+class PredictionBaseline(_Distribution):
     """Training distribution of the predictions: numeric (edges and a list) or categorical (a map)."""
 
-    kind: FeatureKind = FeatureKind.NUMERIC
-    edges: tuple[float, ...] = ()
-    counts: tuple[int, ...] | dict[str, int] = ()
+
+def _inline(baseline: Any) -> bool:
+    return bool(baseline.features) or baseline.predictions is not None
 
 
 class Baseline(ApiModel):
-    features: tuple[FeatureBaseline, ...] = ()
-    predictions: PredictionBaseline | None = None
-    config_map: ObjectName | None = None
-    digest: Digest | None = None
+    """Training distributions: inline, or in a ConfigMap named with its digest."""
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            rule="(has(self.features) && size(self.features) > 0 || has(self.predictions)) != has(self.configMap)",
+            message="a baseline is either inline or in a ConfigMap: give features and predictions, or configMap and digest",
+            holds=lambda baseline: _inline(baseline) != (baseline.config_map is not None),
+        ),
+        CelRule(
+            rule="has(self.configMap) == has(self.digest)",
+            message="configMap and digest belong together: give the digest of the ConfigMap's content beside its name",
+            holds=lambda baseline: (baseline.config_map is None) == (baseline.digest is None),
+            field_path=".digest",
+        ),
+    )
+
+    features: Annotated[
+        tuple[FeatureBaseline, ...], Field(max_length=500, json_schema_extra=as_map("name")), AfterValidator(unique_names)
+    ] = Field(default=(), description="Training distribution of each feature that is watched for drift.")
+    predictions: PredictionBaseline | None = Field(default=None, description="Distribution of the predictions on the training data.")
+    config_map: ObjectName | None = Field(
+        default=None, description="Name of a ConfigMap in this namespace that holds the baseline, for one too large for this object."
+    )
+    digest: Digest | None = Field(default=None, description="Digest of the ConfigMap's content.")
 
 
 class Deprecation(ApiModel):
-    since: ShortText
-    sunset: ShortText | None = None
-    reason: LongText = ""
+    """Says that a version should not be used any more."""
+
+    since: ShortText = Field(description="The date from which on the version is deprecated.")
+    sunset: ShortText | None = Field(default=None, description="The date on which it goes away.")
+    reason: LongText = Field(default="", description="Why, and what to use instead.")
+
+
+_MUTABLE = "the spec of a ModelVersion is immutable apart from deprecation: create another version instead"
+
+
+def _stays(attribute: str, field: str) -> CelRule:
+    # Not `self.?field == oldSelf.?field`: CEL reckons the cost of comparing optional values as unbounded.
+    return CelRule(
+        rule=f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
+        message=f"spec.{field} was changed: {_MUTABLE}",
+        holds=lambda new, old: getattr(new, attribute) == getattr(old, attribute),
+        transition=True,
+        field_path=f".{field}",
+    )
 
 
 class ModelVersionSpec(ApiModel):
-    model: ObjectName
-    version: ObjectName
-    artifact: Artifact | None = None
-    serving: VersionServing | None = None
-    built_by: tuple[ShortText, ...] = ()
-    lineage: FreeForm | None = None
-    baseline: Baseline | None = None
-    deprecation: Deprecation | None = None
+    """One immutable build of a Model."""
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        _stays("model", "model"),
+        _stays("version", "version"),
+        _stays("artifact", "artifact"),
+        _stays("serving", "serving"),
+        _stays("built_by", "builtBy"),
+        _stays("lineage", "lineage"),
+        _stays("baseline", "baseline"),
+    )
+
+    model: ObjectName = Field(description="Name of the Model, in this namespace; it may be created later.")
+    version: ObjectName = Field(description="Name of the version; the object is named model, a hyphen, version.")
+    artifact: Artifact | None = Field(default=None, description="What training produced: where it is and its digest.")
+    serving: VersionServing | None = Field(default=None, description="The pods that serve the version; left out for one served elsewhere.")
+    built_by: Annotated[tuple[ShortText, ...], Field(max_length=32, json_schema_extra=AS_SET), AfterValidator(unique)] = Field(
+        default=(), description="The people who built the version; none of them may approve it."
+    )
+    lineage: FreeForm | None = Field(default=None, description="Run, code, data sets and environment the version was made from.")
+    baseline: Baseline | None = Field(default=None, description="Training distributions, which drift gates compare live traffic with.")
+    deprecation: Deprecation | None = Field(
+        default=None, description="Says that the version should not be used any more; the one field that may change."
+    )
 
 
 class ModelVersion(ApiModel):
+    """One immutable build of a Model: artifact, pods, lineage and baseline."""
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            rule="self.metadata.name == self.spec.model + '-' + self.spec.version",
+            message="metadata.name is not spec.model, a hyphen and spec.version: rename the object or correct the two fields",
+            message_expression=(
+                "\"metadata.name is '\" + self.metadata.name + \"' but spec says '\" + self.spec.model + '-' + self.spec.version"
+                " + \"': rename the object or correct spec.model and spec.version\""
+            ),
+            says=lambda version: (
+                f"metadata.name is '{version.metadata.name}' but spec says '{version.spec.model}-{version.spec.version}':"
+                " rename the object or correct spec.model and spec.version"
+            ),
+            holds=lambda version: version.metadata.name == f"{version.spec.model}-{version.spec.version}",
+        ),
+        NAME_IS_A_DNS_LABEL,
+    )
+
     metadata: ObjectMeta
-    spec: ModelVersionSpec
+    spec: ModelVersionSpec = Field(description="The build. Immutable apart from deprecation.")
