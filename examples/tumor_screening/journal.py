@@ -19,8 +19,8 @@ class JournalSettings:
     """When the journal starts to bite (`indexed` answers), how steeply (`entry_kilobytes`) and when it fails."""
 
     indexed: int = 30
-    entry_kilobytes: int = 256
-    budget_megabytes: int = 10
+    entry_kilobytes: int = 64
+    budget_megabytes: int = 2
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "JournalSettings | None":

@@ -20,8 +20,8 @@ ENVIRONMENT: dict[str, dict[str, str]] = {
     "v4": {
         "ANSWER_JOURNAL": "on",
         "ANSWER_JOURNAL_INDEXED": "30",
-        "ANSWER_JOURNAL_ENTRY_KILOBYTES": "256",
-        "ANSWER_JOURNAL_BUDGET_MEGABYTES": "10",
+        "ANSWER_JOURNAL_ENTRY_KILOBYTES": "64",
+        "ANSWER_JOURNAL_BUDGET_MEGABYTES": "2",
     }
 }
 

@@ -30,7 +30,7 @@ MOST_ROWS = 100
 class Classifier(Protocol):
     """What of a scikit-learn pipeline is used."""
 
-    def predict_proba(self, X: NDArray[np.float64]) -> NDArray[np.float64]: ...  # noqa: N803 - scikit-learn's name
+    def predict_proba(self, X: NDArray[np.float64]) -> NDArray[np.float64]: ...
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,11 @@ def populations() -> tuple[Population, Population]:
     features = tuple(str(name).replace(" ", "_") for name in data.feature_names)
     malignant = (np.asarray(data.target) == 0).astype(np.int64)
     training_rows, holdout_rows, training_malignant, holdout_malignant = train_test_split(
-        np.asarray(data.data, dtype=np.float64), malignant,
-        test_size=HOLDOUT_ROWS, stratify=malignant, random_state=SPLIT_SEED,
+        np.asarray(data.data, dtype=np.float64),
+        malignant,
+        test_size=HOLDOUT_ROWS,
+        stratify=malignant,
+        random_state=SPLIT_SEED,
     )
     return (
         Population(features, training_rows, training_malignant),

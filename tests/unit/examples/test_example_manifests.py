@@ -1,0 +1,69 @@
+"""The manifests of the example: valid, and the demo's policy is the shipped one, faster."""
+
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+
+from examples.tumor_screening.render import version_manifest
+from examples.tumor_screening.train import VERSIONS
+from modelward.api.lifecycle_policy import LifecyclePolicy
+from modelward.api.model import Model
+from modelward.api.model_version import ModelVersion
+
+PROJECT = Path(__file__).parents[3]
+MANIFESTS = PROJECT / "examples" / "tumor_screening" / "manifests"
+DURATION = re.compile(r"^\d+(h|m|s)(\d+(m|s))*$")
+
+
+def read(path: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = yaml.safe_load(path.read_text())
+    return manifest
+
+
+def without_durations_and_sample_sizes(value: Any) -> Any:
+    if isinstance(value, dict):
+        fields = cast(dict[str, Any], value)
+        return {
+            name: without_durations_and_sample_sizes(field) for name, field in fields.items() if name != "minSamples"
+        }
+    if isinstance(value, list):
+        return [without_durations_and_sample_sizes(item) for item in value]
+    return "a duration" if isinstance(value, str) and DURATION.match(value) else value
+
+
+def test_the_policy_of_the_demo_differs_from_the_shipped_one_in_durations_and_sample_sizes_only() -> None:
+    shipped = read(PROJECT / "charts" / "modelward" / "policies" / "low.yaml")["spec"]
+    demo = read(MANIFESTS / "policy-demo.yaml")["spec"]
+    assert shipped.pop("appliesTo")["tiers"] == demo.pop("appliesTo")["tiers"]
+    assert without_durations_and_sample_sizes(demo) == without_durations_and_sample_sizes(shipped)
+
+
+@pytest.mark.parametrize("path", [PROJECT / "charts/modelward/policies/low.yaml", MANIFESTS / "policy-demo.yaml"])
+def test_the_policies_are_valid(path: Path) -> None:
+    LifecyclePolicy.model_validate(read(path))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_version_is_valid_and_carries_its_real_baseline(artifacts: Path, version: str) -> None:
+    manifest = version_manifest(version, artifacts, "example.com/tumor-screening:1")
+    parsed = ModelVersion.model_validate(manifest)
+    assert parsed.spec.model == Model.model_validate(read(MANIFESTS / "model.yaml")).metadata.name
+    assert parsed.metadata.name == f"{parsed.spec.model}-{version}"
+    assert parsed.spec.baseline is not None
+    assert len(parsed.spec.baseline.features) == 30
+
+
+def test_the_pods_of_the_decaying_version_differ_from_a_good_one_in_its_journal_only(artifacts: Path) -> None:
+    good, decaying = (
+        version_manifest(version, artifacts, "image:1")["spec"]["serving"]["template"]["spec"]
+        for version in ("v2", "v4")
+    )
+    environment = decaying["containers"][0]["env"]
+    decaying["containers"][0]["env"] = [
+        entry for entry in environment if not entry["name"].startswith("ANSWER_JOURNAL")
+    ]
+    assert decaying == good
+    assert len(environment) > len(good["containers"][0]["env"])
