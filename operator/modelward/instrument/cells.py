@@ -2,7 +2,7 @@
 
 With a directory, each process counts into a file of its own and any of them answers with the sum of all. A file is
 held by a lock that the kernel drops when its process ends, however it ends; the next process takes the file over and
-counts on. So the sum never falls while workers come and go, and there are never more files than there were workers at one time.
+counts on. So the sum never falls while workers come and go, and files do not pile up.
 
 prometheus-client's own multiprocess mode was not used: it costs a dictionary look-up, a lock and two packed writes per
 metric, several times the budget of a whole request, and leaves files behind for every process that ever lived.

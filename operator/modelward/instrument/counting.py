@@ -5,7 +5,6 @@ needs no conversion: every numpy call costs as much as ten rounds of the loop. B
 """
 
 import math
-import sys
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ import numpy as np
 
 from modelward.instrument.layout import Block, Numeric, category_name
 
-_LOWEST, _HIGHEST = -sys.float_info.max, sys.float_info.max
+# What lies outside takes the slow way. Within the range of float32, so that numpy compares its scalars without a cast.
+_LOWEST, _HIGHEST = -3e38, 3e38
 
 Way = tuple[int, int, int, tuple[float, ...] | None, dict[object, int]]
 """missing, start and sum cells, edges or None, cells of categories. A tuple, because nothing is cheaper to unpack."""
@@ -50,7 +50,7 @@ def count_row(cells: "memoryview[float]", ways: Sequence[Way], values: Iterable[
                 cells[total] += value
                 cells[start + bisect_left(edges, value)] += 1.0
             else:
-                cells[_cell_of_odd(missing, start, edges, value)] += 1.0
+                _count_unusual(cells, (missing, start, total, edges, categories), value)
         except (KeyError, TypeError, ValueError):
             _count_unusual(cells, (missing, start, total, edges, categories), value)
 
@@ -80,11 +80,6 @@ def count_row_of_one(cells: "memoryview[float]", way: Way, values: Iterable[Any]
         count_row(cells, (way,), (value,))
 
 
-def _cell_of_odd(missing: int, start: int, edges: tuple[float, ...], value: float) -> int:
-    """NaN is missing; an infinity belongs to an end bin, and would spoil the sum for ever."""
-    return missing if math.isnan(value) else start + bisect_left(edges, value)
-
-
 def _count_unusual(cells: "memoryview[float]", way: Way, value: object) -> None:
     """None, NaN, a number as text or Decimal, an unknown category. Never an error: a server must serve."""
     missing, start, total, edges, categories = way
@@ -98,6 +93,6 @@ def _count_unusual(cells: "memoryview[float]", way: Way, value: object) -> None:
             number = float(value)  # type: ignore[arg-type]
         except (TypeError, ValueError):
             number = math.nan
-        if math.isfinite(number):
+        if math.isfinite(number):  # an infinity belongs to an end bin, and would spoil the sum for ever
             cells[total] += number
-        cells[_cell_of_odd(missing, start, edges, number)] += 1.0
+        cells[missing if math.isnan(number) else start + bisect_left(edges, number)] += 1.0

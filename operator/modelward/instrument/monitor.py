@@ -29,8 +29,8 @@ DIRECTORY_VARIABLE = "MODELWARD_METRICS_DIRECTORY"
 class Monitor:
     """Counts what a server does and shows it on a Prometheus page.
 
-    With several worker processes per pod, give them one `directory`, by argument or MODELWARD_METRICS_DIRECTORY: each then
-    counts into a file of its own there, and each answers a scrape with the sum of all.
+    With several worker processes per pod, give them one `directory`, by argument or MODELWARD_METRICS_DIRECTORY: each
+    then counts into a file of its own there, and each answers a scrape with the sum of all.
 
     Args:
         features: numeric and categorical inputs, in the order of a row.
