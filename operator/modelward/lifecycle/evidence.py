@@ -234,10 +234,10 @@ def share_verdict(evidence: Evidence, expected_shares: Mapping[str, float], alph
     def answer(result: ShareResult, reason: str, sentence: str) -> ShareVerdict:
         return ShareVerdict(result, reason, sentence, observed, expected, round(total))
 
-    if observed is not None and abs(observed - expected) > _SHARE_TOLERANCE * smaller:
-        if log_share_evidence(counts, (expected, 1 - expected)) >= math.log(1 / alpha):
-            sentence = f"the candidate answered {percent(observed)} of {requests(round(total))}, where {percent(expected)} was configured"
-            return answer(ShareResult.MISMATCH, "ShareMismatch", sentence)
+    certain = log_share_evidence(counts, (expected, 1 - expected)) >= math.log(1 / alpha)
+    if observed is not None and certain and abs(observed - expected) > _SHARE_TOLERANCE * smaller:
+        sentence = f"the candidate answered {percent(observed)} of {requests(round(total))}, where {percent(expected)} was configured"
+        return answer(ShareResult.MISMATCH, "ShareMismatch", sentence)
     if observed is None or total * smaller < _SHARE_MINIMUM:
         sentence = f"{requests(round(total))} since the traffic changed: too few to tell whether {percent(expected)} reach the candidate"
         return answer(ShareResult.UNKNOWN, "LowTraffic", sentence)

@@ -1,0 +1,301 @@
+"""What drift of features and drift of predictions share: how far live traffic is from a reference, and whether that is real.
+
+A distribution has drifted when the distance is important (less its sampling noise it reaches the threshold) and real (a lower bound of
+the total variation, valid at every look, over all bins and all features, is above zero). It fits when the distance is below the
+threshold and sampling noise alone is below a quarter of it. Anything else is undecided.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelward.api.gates import DistanceMethod, DriftGate, Gate, Reference
+from modelward.api.model_version import Baseline, FeatureBaseline, PredictionBaseline
+from modelward.lifecycle.gates.bins import Bins, Distribution, common_bins
+from modelward.lifecycle.gates.verdict import GateContext, Look, Result, State, Verdict, too_few, unknown
+from modelward.lifecycle.gates.wording import number, percent, requests
+from modelward.stats import distances
+from modelward.stats.readings import Binned, Increment
+from modelward.stats.sequential import (
+    MeanShare,
+    RateDifference,
+    baseline_radius,
+    mixing_parameter,
+    total_variation_bound,
+)
+
+Floats = NDArray[np.float64]
+METHOD = "stratified normal mixture per bin"
+
+
+class Outcome(Enum):
+    DRIFTED = "drifted"
+    FITS = "fits"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is known of one feature, or of the predictions."""
+
+    name: str
+    outcome: Outcome
+    distance: float = 0.0  # less sampling noise
+    certain: float = 0.0  # the total variation is at least this
+    problem: str | None = None  # why there is no evidence, as the end of a sentence
+
+
+@dataclass(frozen=True)
+class DistributionKind:
+    """A gate kind over distributions; the two kinds differ in where they find them."""
+
+    spec_of: Callable[[Gate], DriftGate]
+    wanted: Callable[[DriftGate], tuple[str, ...]]  # series to read
+    in_baseline: Callable[[Baseline], Mapping[str, Distribution]]  # by series
+    spends_alpha: bool = True
+
+    def series(self, gate: Gate) -> tuple[str, ...]:
+        return self.wanted(self.spec_of(gate))
+
+    def compares(self, gate: Gate) -> bool:
+        return self.spec_of(gate).reference is Reference.INCUMBENT
+
+    def start(self, gate: Gate, context: GateContext) -> State:
+        return {}
+
+    def fold(self, gate: Gate, state: State, look: Look, context: GateContext) -> State:
+        if self.compares(gate):
+            return state if look.incumbent is None else self._fold_comparison(gate, state, look.candidate, look.incumbent, context)
+        references = self._references(gate, context)
+        return {
+            name: _fold_baseline(state.get(name), reference, live)
+            for name, reference in references.items()
+            if (live := _distribution(look.candidate, name)) is not None or name in state
+        }
+
+    def judge(self, gate: Gate, state: State, context: GateContext) -> Verdict:
+        spec = self.spec_of(gate)
+        if self.compares(gate) and context.incumbent is None:
+            sentence = f"live distributions are compared with an incumbent, and {context.candidate} has none that gets traffic"
+            return Verdict(
+                gate.name, Result.INCONCLUSIVE, sentence, "NoIncumbent", samples=context.candidate_samples, applies=False
+            )
+        references = {} if self.compares(gate) else self._references(gate, context)
+        if not self.compares(gate) and not references:
+            return unknown(gate, context, f"{context.candidate} has no baseline to compare live traffic with", "NoBaseline")
+        missing = too_few(gate, context)
+        if missing is not None:
+            return missing
+        names = sorted({*references, *state, *(name for name in self.series(gate) if not name.endswith("/"))})
+        alpha = context.alpha / max(len(names), 1)
+        findings = [_find(spec, name, state.get(name), references.get(name), alpha) for name in names]
+        return _conclude(spec, gate, findings, context)
+
+    def _references(self, gate: Gate, context: GateContext) -> dict[str, Distribution]:
+        known = {} if context.baseline is None else self.in_baseline(context.baseline)
+        wanted = self.series(gate)
+        return {name: value for name, value in known.items() if name in wanted or any(item.endswith("/") for item in wanted)}
+
+    def _fold_comparison(
+        self, gate: Gate, state: State, ours: Increment, theirs: Increment, context: GateContext
+    ) -> State:
+        wanted = self.series(gate)
+        live = {**ours.binned, **ours.categories}
+        names = {
+            name for name in live
+            if name in wanted or any(item.endswith("/") and name.startswith(item) for item in wanted)
+        }
+        folded = dict(state)
+        for name in sorted(names):
+            other, before = _distribution(theirs, name), _distribution(context.incumbent_lifetime, name)
+            if other is not None and before is not None:
+                folded[name] = _fold_incumbent(state.get(name), before, live[name], other)
+        return folded
+
+
+def baseline_distribution(recorded: FeatureBaseline | PredictionBaseline) -> Distribution:
+    """A recorded baseline in the shape of live series."""
+    if isinstance(recorded.counts, dict):
+        return {category: float(count) for category, count in recorded.counts.items()}
+    return Binned(tuple(recorded.edges), tuple(float(count) for count in recorded.counts))
+
+
+def _distribution(increment: Increment, name: str) -> Distribution | None:
+    return increment.binned.get(name, increment.categories.get(name))
+
+
+def _fold_baseline(memory: State | None, reference: Distribution, live: Distribution | None) -> State:
+    if live is None:
+        return memory or {}
+    known = memory if memory and "sums" in memory else None
+    counts = None if known is None else Bins.from_json(known["bins"]).count(live)
+    if known is None or counts is None:
+        # The first look, or one whose bins have changed: what was counted in the old bins cannot be brought into new ones.
+        bins = common_bins(reference, (live,))
+        if isinstance(bins, str):
+            return {"problem": bins}
+        sums, counts = _empty_shares(bins.size), bins.count(live)
+        assert counts is not None
+        return {"bins": bins.to_json(), "sums": sums.fold(counts, counts.sum()).to_json()}
+    return {**known, "sums": MeanShare.from_json(known["sums"]).fold(counts, counts.sum()).to_json()}
+
+
+def _fold_incumbent(memory: State | None, before: Distribution, ours: Distribution, theirs: Distribution) -> State:
+    known = memory if memory and "sums" in memory else None
+    bins: Bins | str = common_bins(before, (ours, theirs)) if known is None else Bins.from_json(known["bins"])
+    if isinstance(bins, str):
+        return {"problem": bins}
+    x_a, x_b = bins.count(ours), bins.count(theirs)
+    if x_a is None or x_b is None:
+        return _fold_incumbent(None, before, ours, theirs)
+    if known is None:
+        usual = bins.count(before)
+        assert usual is not None
+        known = {
+            "bins": bins.to_json(),
+            "prior": distances.shares(usual, distances.ADD_HALF).tolist(),
+            "sums": _empty_differences(bins.size).to_json(),
+            "candidate": [0.0] * bins.size,
+            "incumbent": [0.0] * bins.size,
+        }
+    sums = RateDifference.from_json(known["sums"]).fold(x_a, x_a.sum(), x_b, x_b.sum(), 0.0, np.asarray(known["prior"]))
+    return {
+        **known,
+        "sums": sums.to_json(),
+        "candidate": (np.asarray(known["candidate"]) + x_a).tolist(),
+        "incumbent": (np.asarray(known["incumbent"]) + x_b).tolist(),
+    }
+
+
+def _find(spec: DriftGate, name: str, memory: State | None, reference: Distribution | None, alpha: float) -> Finding:
+    label = name.removeprefix("feature/")
+    if memory is None or "sums" not in memory:
+        because = "has shown no value" if not memory else str(memory["problem"])
+        if reference is None and spec.reference is Reference.BASELINE:
+            because = "is not in the baseline"
+        return Finding(label, Outcome.UNDECIDED, problem=because)
+    if spec.reference is Reference.BASELINE:
+        evidence = _against_baseline(memory, reference, alpha)
+    else:
+        evidence = _against_incumbent(memory, alpha)
+    if isinstance(evidence, str):
+        return Finding(label, Outcome.UNDECIDED, problem=evidence)
+    expected, observed, certain = evidence
+    return Finding(label, *_weigh(spec, expected, observed, certain), certain)
+
+
+def _against_baseline(memory: Mapping[str, Any], reference: Distribution | None, alpha: float) -> tuple[Floats, Floats, float] | str:
+    """The baseline's counts, the live ones, and what the total variation is at least."""
+    expected = None if reference is None else Bins.from_json(memory["bins"]).count(reference)
+    if expected is None or expected.sum() <= 0:
+        return "is empty in the baseline"
+    sums = MeanShare.from_json(memory["sums"])
+    if float(sums.weight) <= 0:
+        return "has shown no value"
+    level = alpha / (2 * len(expected))
+    usual = distances.shares(expected, distances.ADD_HALF)
+    bounds = sums.bounds(usual, mixing_parameter(usual, 0.0, level), level)
+    radius = bounds.high - bounds.estimate + baseline_radius(usual, expected.sum(), level)
+    certain = total_variation_bound(bounds.estimate - distances.shares(expected), radius)
+    return expected, sums.weighted, float(certain)
+
+
+def _against_incumbent(memory: Mapping[str, Any], alpha: float) -> tuple[Floats, Floats, float] | str:
+    expected, observed = np.asarray(memory["incumbent"]), np.asarray(memory["candidate"])
+    sums = RateDifference.from_json(memory["sums"])
+    if expected.sum() <= 0 or observed.sum() <= 0 or float(sums.weight) <= 0:
+        return "has shown no value"
+    level = alpha / (2 * len(expected))
+    bounds = sums.bounds(mixing_parameter(np.asarray(memory["prior"]), 0.0, level), level)
+    certain = total_variation_bound(bounds.estimate, bounds.high - bounds.estimate)
+    return expected, observed, float(certain)
+
+
+def _weigh(spec: DriftGate, expected: Floats, observed: Floats, certain: float) -> tuple[Outcome, float]:
+    if spec.method is DistanceMethod.PSI:
+        raw, distance = distances.psi(expected, observed), distances.debiased_psi(expected, observed)
+        quiet = distances.psi_noise(expected, observed) < spec.threshold / 4
+    else:
+        raw, distance = distances.js_distance(expected, observed), distances.debiased_js_distance(expected, observed)
+        # A divergence, which is what noise adds to, is the square of the distance.
+        quiet = distances.js_noise(expected, observed) < spec.threshold**2 / 4
+    if distance >= spec.threshold and certain > 0:
+        return Outcome.DRIFTED, float(distance)
+    return (Outcome.FITS if raw < spec.threshold and quiet else Outcome.UNDECIDED), float(distance)
+
+
+def _conclude(spec: DriftGate, gate: Gate, findings: list[Finding], context: GateContext) -> Verdict:
+    """Fail when too many have drifted; Pass when too many cannot be reached even if all that are undecided have drifted."""
+    drifted = [item for item in findings if item.outcome is Outcome.DRIFTED]
+    undecided = [item for item in findings if item.outcome is Outcome.UNDECIDED]
+    unseen = [item for item in findings if item.problem is not None]
+    least, most = len(drifted) / max(len(findings), 1), (len(drifted) + len(undecided)) / max(len(findings), 1)
+    if least > spec.max_drifted_share:
+        result, reason = Result.FAIL, "Failed"
+    elif unseen or not findings:
+        return unknown(gate, context, _unseen(unseen, len(findings), context), "MetricsUnavailable", bound=spec.threshold)
+    elif most <= spec.max_drifted_share:
+        result, reason = Result.PASS, "Passed"
+    else:
+        result, reason = Result.INCONCLUSIVE, "Inconclusive"
+    alone = len(findings) == 1
+    return Verdict(
+        gate.name, result, _sentence(spec, result, findings, context), reason,
+        figure=findings[0].distance if alone else least,
+        low=None if alone else least,
+        high=None if alone else most,
+        bound=spec.threshold if alone else spec.max_drifted_share,
+        samples=context.candidate_samples,
+        method=f"{_method(spec)}, {METHOD}",
+    )
+
+
+def _sentence(spec: DriftGate, result: Result, findings: list[Finding], context: GateContext) -> str:
+    reference = "the baseline" if spec.reference is Reference.BASELINE else str(context.incumbent)
+    worst = sorted(findings, key=lambda item: -item.distance)[:3]
+    drifted = [item for item in findings if item.outcome is Outcome.DRIFTED]
+    undecided = sum(item.outcome is Outcome.UNDECIDED for item in findings)
+    figures = ", ".join(f"{item.name} {_method(spec)} {number(item.distance)}" for item in worst)
+    limit = f"threshold {number(spec.threshold)}"
+    of = requests(context.candidate_samples)
+    if len(findings) == 1:
+        verb = {Result.FAIL: "drifted from", Result.PASS: "fits"}.get(result, "cannot be told apart from or matched with")
+        if result is Result.PASS and drifted:
+            verb = "drifted, as the gate allows, from"
+        return f"{findings[0].name} {verb} {reference}: {_method(spec)} {number(worst[0].distance)} ({limit}), {of}"
+    counted = f"{len(drifted)} of {len(findings)} features drifted from {reference} ({limit}; at most {percent(spec.max_drifted_share)} may)"
+    open_ones = f", {undecided} undecided" if undecided else ""
+    return f"{counted}{open_ones}; {'worst' if drifted else 'largest'}: {figures}; {of}"
+
+
+def _unseen(unseen: list[Finding], total: int, context: GateContext) -> str:
+    if not unseen:
+        return f"{context.candidate} has shown no distribution to compare yet"
+    first = unseen[0]
+    if total == 1:
+        return f"{first.name} {first.problem}, so nothing can be said about its drift"
+    return f"{len(unseen)} of {total} features cannot be judged: {first.name} {first.problem}"
+
+
+def _method(spec: DriftGate) -> str:
+    return "PSI" if spec.method is DistanceMethod.PSI else "JS distance"
+
+
+def _empty_shares(bins: int) -> MeanShare:
+    """Totals are the same for all bins, so they are kept once."""
+    each, once = np.zeros(bins), np.zeros(())
+    return MeanShare(
+        weighted=each, weight=once, squares=once, squares_first=each, squares_second=each, intervals=once,
+    )
+
+
+def _empty_differences(bins: int) -> RateDifference:
+    each, once = np.zeros(bins), np.zeros(())
+    return RateDifference(
+        weighted=each, weight=once, variance=each, squares=once, squares_first=each, squares_second=each,
+        intervals=once, past_excess=each, past_total=once,
+    )
