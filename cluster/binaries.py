@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster import locks, paths, progress
-from cluster.processes import Failure, run
+from cluster.processes import Command, Failure, run
 
 KUBERNETES_VERSION = "v1.34.4"
 ENVOY = "envoy"
@@ -128,7 +128,9 @@ def gateway_chart() -> Path:
     if target.exists():
         return target
     run(["go", "mod", "download", "github.com/envoyproxy/gateway"], folder=program.folder)
-    source = Path(run(["go", "list", "-m", "-f", "{{.Dir}}", "github.com/envoyproxy/gateway"], folder=program.folder).strip())
+    source = Path(
+        run(["go", "list", "-m", "-f", "{{.Dir}}", "github.com/envoyproxy/gateway"], folder=program.folder).strip()
+    )
     paths.charts().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=paths.charts()) as scratch:
         copy = Path(scratch) / "chart"
@@ -181,7 +183,7 @@ def _make(name: str, target: Path) -> None:
             run([fresh, "--version"])
         else:
             program = _BY_NAME[name]
-            build = ["go", "build", *program.build_flags, "-o", fresh, program.package]
+            build: Command = ["go", "build", *program.build_flags, "-o", fresh, program.package]
             run(build, folder=program.folder, extra_environment={"CGO_ENABLED": "0"})
             run([fresh, *program.version_arguments])
     fresh.replace(target)

@@ -17,7 +17,7 @@ def key(context: Path, recipe: Path, *others: str) -> str:
     for path in _files(context, ignored):
         parts.append(str(path.relative_to(context)).encode())
         parts.append(b"x" if os.access(path, os.X_OK) else b"-")
-        parts.append(os.readlink(path).encode() if path.is_symlink() else path.read_bytes())
+        parts.append(str(path.readlink()).encode() if path.is_symlink() else path.read_bytes())
     return digest(*parts)
 
 

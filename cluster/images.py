@@ -78,8 +78,11 @@ def build(tag: str, recipe: Path, context: Path) -> str:
     """Builds the image if anything in its context has changed, and says under which full name."""
     reference = full_name(tag)
     needs_base = re.search(r"^ARG\s+BASE\b", recipe.read_text(), re.MULTILINE) is not None
+    archive = _archive(reference, contexts.key(context, recipe, reference, BASE if needs_base else ""))
+    link = _archive_link(reference)
+    if link.exists() and link.resolve() == archive:
+        return reference
     with locks.held("images"):
-        archive = _archive(reference, contexts.key(context, recipe, reference, BASE if needs_base else ""))
         if not archive.exists():
             with progress.step(f"building image {reference}"):
                 _run_buildah("rm", "--all")  # what killed builds have left
@@ -87,7 +90,7 @@ def build(tag: str, recipe: Path, context: Path) -> str:
                     _make_base()
                 _build(reference, recipe, context, needs_base=needs_base)
                 _write_archive(reference, archive)
-        _point_to(archive, _archive_link(reference))
+        _point_to(archive, link)
     return reference
 
 
@@ -123,9 +126,7 @@ def _write_part_context(image: PartImage, folder: Path) -> Path:
     shutil.copy2(image.program, place)
     for library in _shared_libraries(image.program):
         shutil.copy2(library, _made(root / library.parent.relative_to("/")) / library.name)
-    (_made(root / "etc") / "passwd").write_text(
-        "root:x:0:0::/:/none\nnonroot:x:65532:65532::/tmp:/none\n"
-    )
+    (_made(root / "etc") / "passwd").write_text("root:x:0:0::/:/none\nnonroot:x:65532:65532::/tmp:/none\n")
     _made(root / "tmp").chmod(0o1777)
     recipe = folder / "Dockerfile"
     recipe.write_text(

@@ -6,6 +6,7 @@ mounts and the network. So that one process is all that has to be found again; i
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -74,7 +75,7 @@ def end() -> bool:
     while (first := first_process()) is not None:
         found = True
         _kill(first)
-        wait_until(lambda gone=first: not _exists(gone), "the end of the cluster's processes", seconds=30, pause=0.02)
+        wait_until(functools.partial(_is_gone, first), "the end of the cluster's processes", seconds=30, pause=0.02)
     return found
 
 
@@ -101,7 +102,7 @@ def _inner_number(pid: int) -> int | None:
 
 def _program(pid: int) -> str | None:
     try:
-        return os.readlink(f"/proc/{pid}/exe")
+        return str((Path("/proc") / str(pid) / "exe").readlink())
     except (FileNotFoundError, ProcessLookupError):
         return None
 
@@ -113,5 +114,5 @@ def _kill(pid: int) -> None:
         return
 
 
-def _exists(pid: int) -> bool:
-    return bool(_arguments(pid)) or _inner_number(pid) is not None
+def _is_gone(pid: int) -> bool:
+    return _inner_number(pid) != 1

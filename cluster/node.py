@@ -124,7 +124,7 @@ def _api_server_is_ready() -> bool:
     trusted = ssl.create_default_context(cafile=str(paths.certificates() / "ca.crt"))
     try:
         with urllib.request.urlopen(f"{configuration.API_URL}/readyz", timeout=5, context=trusted) as answer:
-            return answer.status == 200
+            return int(answer.status) == 200
     except (urllib.error.URLError, OSError):
         return False
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 Argument = str | Path
+Command = list[Argument]
 
 
 class Failure(Exception):
@@ -32,8 +33,7 @@ def run(
             env={**os.environ, **(extra_environment or {})},
             input=given,
             stdin=subprocess.DEVNULL if given is None else None,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             timeout=timeout,
             check=False,
@@ -56,9 +56,7 @@ def succeeds(command: Sequence[Argument], *, timeout: float | None = None) -> bo
     return True
 
 
-def wait_until(
-    condition: Callable[[], bool], what: str, *, seconds: float, pause: float = 0.1, hint: str = ""
-) -> None:
+def wait_until(condition: Callable[[], bool], what: str, *, seconds: float, pause: float = 0.1, hint: str = "") -> None:
     """Asks again and again until the condition holds; a `Failure` that names it if that takes too long."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -6,10 +6,10 @@ import json
 import string
 import urllib.error
 import urllib.request
-from typing import Any
+from typing import Any, cast
 
 from cluster import binaries, images, network, paths, progress
-from cluster.processes import Failure, run, wait_until
+from cluster.processes import Command, Failure, run, wait_until
 
 GATEWAY_URL = f"http://{network.GATEWAY_ADDRESS}"
 PROMETHEUS_URL = f"http://{network.PROMETHEUS_ADDRESS}:9090"
@@ -68,14 +68,14 @@ def gateway_answers() -> bool:
 
 def kubectl(*arguments: str, given: str | None = None) -> str:
     network.require_routes()
-    command = [binaries.path("kubectl"), f"--kubeconfig={paths.kubeconfig()}", *arguments]
+    command: Command = [binaries.path("kubectl"), f"--kubeconfig={paths.kubeconfig()}", *arguments]
     return run(command, given=given, timeout=120)
 
 
 def _install_envoy_gateway() -> None:
     network.require_routes()
-    helm = [binaries.path("helm"), f"--kubeconfig={paths.kubeconfig()}"]
-    release = ["upgrade", "--install", "envoy-gateway", binaries.gateway_chart()]
+    helm: Command = [binaries.path("helm"), f"--kubeconfig={paths.kubeconfig()}"]
+    release: Command = ["upgrade", "--install", "envoy-gateway", binaries.gateway_chart()]
     place = ["--namespace", "envoy-gateway-system", "--create-namespace", "--values", "-"]
     run([*helm, *release, *place], given=_rendered("envoy-gateway-values"), timeout=180)
 
@@ -114,13 +114,14 @@ def _rendered(manifest: str) -> str:
 
 
 def _get(*arguments: str) -> dict[str, Any]:
-    return json.loads(kubectl("get", *arguments, "--output=json"))
+    return cast("dict[str, Any]", json.loads(kubectl("get", *arguments, "--output=json")))
 
 
 def _is_available(deployment: dict[str, Any]) -> bool:
     wanted, status = deployment["spec"]["replicas"], deployment["status"]
-    current = status.get("observedGeneration") == deployment["metadata"]["generation"]
-    return current and status.get("availableReplicas", 0) >= wanted and status.get("updatedReplicas", 0) >= wanted
+    if status.get("observedGeneration") != deployment["metadata"]["generation"]:
+        return False
+    return all(int(status.get(count, 0)) >= wanted for count in ("updatedReplicas", "availableReplicas"))
 
 
 def _status_from_gateway(host: str) -> int | None:
