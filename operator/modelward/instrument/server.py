@@ -52,5 +52,5 @@ class _SharedPortServer(_Server):
 
 
 class _QuietHandler(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
         """A scrape every few seconds is not worth a line."""

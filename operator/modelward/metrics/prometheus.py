@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 from modelward.api.gates import QueryGate
 from modelward.metrics.canonical import InvalidSamples, RawSample, canonical_series
 from modelward.metrics.presets import Preset
-from modelward.metrics.transport import Limits, RequestFailed, request
+from modelward.metrics.transport import PROMETHEUS_LIMITS, Limits, RequestFailed, request
 from modelward.stats.readings import PodReading, PodTarget, QueryAnswer, Reading
 
 _TARGET_LABELS = ("job", "instance")
@@ -32,7 +32,7 @@ class Connection:
     name: str
     url: str
     max_staleness: float = 120.0
-    limits: Limits = Limits(seconds=10.0, bytes=32 * 1024 * 1024)
+    limits: Limits = PROMETHEUS_LIMITS
     headers: Mapping[str, str] = field(default_factory=dict)
     headers_from_files: Mapping[str, Path] = field(default_factory=dict)
     bearer_token_file: Path | None = None

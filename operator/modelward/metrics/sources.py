@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from modelward.api.types import ApiModel, Duration, ObjectName
 from modelward.metrics.prometheus import Connection
-from modelward.metrics.transport import Limits
+from modelward.metrics.transport import PROMETHEUS_LIMITS
 
 
 class SourcesInvalid(Exception):
@@ -26,8 +27,8 @@ class PrometheusServer(ApiModel):
     url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$", max_length=1024)]
     max_staleness: Duration = Field(default="2m", validate_default=True)  # type: ignore[assignment]
     timeout: Duration = Field(default="10s", validate_default=True)  # type: ignore[assignment]
-    headers: dict[str, str] = {}
-    headers_from_files: dict[str, Path] = {}
+    headers: dict[str, str] = Field(default_factory=dict)
+    headers_from_files: dict[str, Path] = Field(default_factory=dict)
     bearer_token_file: Path | None = None
     ca_file: Path | None = None
 
@@ -36,7 +37,7 @@ class PrometheusServer(ApiModel):
             name=self.name,
             url=self.url,
             max_staleness=self.max_staleness.total_seconds(),
-            limits=Limits(seconds=self.timeout.total_seconds(), bytes=32 * 1024 * 1024),
+            limits=replace(PROMETHEUS_LIMITS, seconds=self.timeout.total_seconds()),
             headers=self.headers,
             headers_from_files=self.headers_from_files,
             bearer_token_file=self.bearer_token_file,

@@ -21,6 +21,7 @@ class Limits:
 
 
 POD_LIMITS = Limits()
+PROMETHEUS_LIMITS = Limits(seconds=10.0, bytes=32 * 1024 * 1024)
 
 
 @dataclass(frozen=True)

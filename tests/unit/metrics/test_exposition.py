@@ -49,7 +49,8 @@ def test_what_the_instrumentation_shows_is_read_back_whole(monitor: Monitor, gen
     assert series["feature/region"] == {"north": 1, "south": 0, "__other__": 1}
     assert series["missing/income"] == 1
     assert series["prediction"] == Binned(edges=(0.5,), counts=(0, 1), total=0.9)
-    assert sum(series["latency"].counts) == 2
+    latency = series["latency"]
+    assert isinstance(latency, Binned) and sum(latency.counts) == 2
 
 
 def test_only_wanted_series_are_read() -> None:
@@ -131,5 +132,5 @@ def test_a_preset_may_match_labels_add_them_up_and_convert_units() -> None:
 
 
 def test_an_unknown_preset_names_the_known_ones() -> None:
-    with pytest.raises(UnknownPreset, match="set spec.serving.metrics.preset to one of modelward"):
+    with pytest.raises(UnknownPreset, match=r"set spec\.serving\.metrics\.preset to one of modelward"):
         preset("modlward")

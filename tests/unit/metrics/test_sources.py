@@ -45,6 +45,6 @@ def test_a_wrong_file_says_where(tmp_path: Path, text: str, sentence: str) -> No
 
 async def test_an_unreadable_certificate_names_the_source(tmp_path: Path) -> None:
     path = written(tmp_path, "prometheusSources: [{name: main, url: 'https://a', caFile: /nowhere/ca.crt}]")
-    with pytest.raises(SourcesInvalid, match="certificates of main in /nowhere/ca.crt"):
+    with pytest.raises(SourcesInvalid, match=r"certificates of main in /nowhere/ca\.crt"):
         async with open_reader(path):
             pass
