@@ -104,17 +104,18 @@ async def _run(settings: Settings, intake: Intake, elector: Elector, controller:
         await intake.synced.wait()
         await elector.run(controller.lead)
 
-    stopping, working, watching, *others = parts = [
-        asyncio.create_task(part, name=part.__qualname__)
-        for part in (
-            _until(stop),
-            work(),
-            watch(),
-            controller.run_heartbeat(),
-            intake.run_resyncs(),
-            intake.run_policy_changes(),
-        )
+    parts: list[asyncio.Task[object]] = [
+        asyncio.create_task(part(), name=name)
+        for name, part in {
+            "stop": stop.wait,
+            "work": work,
+            "watch": watch,
+            "heartbeat": controller.run_heartbeat,
+            "resyncs": intake.run_resyncs,
+            "policy changes": intake.run_policy_changes,
+        }.items()
     ]
+    stopping, working, watching, *others = parts
     ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
     logger.info("stopping")
     await _cancel(working)
@@ -127,11 +128,7 @@ async def _run(settings: Settings, intake: Intake, elector: Elector, controller:
         raise RuntimeError(f"{part.get_name()} ended by itself")
 
 
-async def _until(stop: asyncio.Event) -> None:
-    await stop.wait()
-
-
-async def _cancel(*tasks: asyncio.Task[None]) -> None:
+async def _cancel(*tasks: asyncio.Task[object]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -30,7 +30,7 @@ REPORTING_CONTROLLER = f"{GROUP}/operator"
 
 PAGE_SIZE = 500
 LIST_ATTEMPTS = 3
-LONGEST_NOTE = 1024
+LONGEST_NOTE = 1024  # bytes, not characters
 
 
 @dataclass(frozen=True)
@@ -194,8 +194,8 @@ class KubeApi(Protocol):
         regarding: Object,
         reason: str,
         message: str,
-        type: str = "Normal",
-        action: str = "Reconcile",  # noqa: A002 - the API's own word
+        type: str = "Normal",  # noqa: A002 - the API's own word
+        action: str = "Reconcile",
     ) -> None:
         """Tell the people who watch `regarding`. Best effort: a refused event is logged, never raised."""
         ...
@@ -243,9 +243,9 @@ class KubeClient:
         """Open a client with the given kubeconfig file; else with KUBECONFIG; else as a pod; else with ~/.kube/config."""
         configuration = aio_client.Configuration()
         if not kubeconfig and not os.environ.get("KUBECONFIG") and os.environ.get("KUBERNETES_SERVICE_HOST"):
-            aio_config.load_incluster_config(client_configuration=configuration)
+            aio_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
-            await aio_config.load_kube_config(
+            await aio_config.load_kube_config(  # type: ignore[no-untyped-call]
                 config_file=kubeconfig, client_configuration=configuration, persist_config=False
             )
         return cls(aio_client.ApiClient(configuration), timeout=timeout, instance=instance, on_write=on_write)
@@ -265,7 +265,7 @@ class KubeClient:
         )
 
     async def close(self) -> None:
-        await self._api_client.close()
+        await self._api_client.close()  # type: ignore[no-untyped-call]
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
         try:
@@ -342,8 +342,8 @@ class KubeClient:
         regarding: Object,
         reason: str,
         message: str,
-        type: str = "Normal",
-        action: str = "Reconcile",  # noqa: A002 - the API's own word
+        type: str = "Normal",  # noqa: A002 - the API's own word
+        action: str = "Reconcile",
     ) -> None:
         try:
             await self.create(EVENTS, self._event(regarding, reason, message, type, action))
@@ -377,7 +377,7 @@ class KubeClient:
             "eventTime": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "regarding": reference,
             "reason": reason,
-            "note": message if len(message) <= LONGEST_NOTE else message[: LONGEST_NOTE - 1] + "…",
+            "note": _shortened(message),
             "type": weight,
             "action": action,
             "reportingController": REPORTING_CONTROLLER,
@@ -444,13 +444,20 @@ class KubeClient:
                 response = await self._api_client.call_api(
                     verb, url, headers, content, _request_timeout=aiohttp.ClientTimeout(total=self._timeout)
                 )
-                data = await response.read()
+                data = await response.read()  # type: ignore[no-untyped-call]
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             detail = str(error) or f"no answer within {self._timeout:g} s"
             raise Unavailable(f"{method} {path}: {detail}", reason=type(error).__name__) from error
         if 200 <= response.status < 300:
             return cast(Object, json.loads(data))
         raise _error(response.status, data, f"{method} {path}")
+
+
+def _shortened(message: str) -> str:
+    if len(message.encode()) <= LONGEST_NOTE:
+        return message
+    ellipsis = "…"
+    return message.encode()[: LONGEST_NOTE - len(ellipsis.encode())].decode(errors="ignore") + ellipsis
 
 
 def _names(obj: Object) -> tuple[str | None, str]:

@@ -3,7 +3,7 @@
 import argparse
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,7 +161,7 @@ class _Replacing(argparse.Action):
         setattr(namespace, self.dest, [values] if given is self.default else [*given, values])
 
 
-def _whole(least: int, most: int):  # noqa: ANN202 - argparse shows the function's name, nothing else uses its type
+def _whole(least: int, most: int) -> Callable[[str], int]:
     def integer(text: str) -> int:
         value = int(text)
         if not least <= value <= most:

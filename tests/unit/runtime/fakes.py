@@ -116,8 +116,8 @@ class FakeKube:
         regarding: Object,
         reason: str,
         message: str,
-        type: str = "Normal",
-        action: str = "Reconcile",  # noqa: A002 - the API's own word
+        type: str = "Normal",  # noqa: A002 - the API's own word
+        action: str = "Reconcile",
     ) -> None:
         self._reach()
 

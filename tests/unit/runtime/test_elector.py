@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -57,7 +57,7 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def start(clock: FakeClock):  # noqa: ANN201 - a generator of Start
+async def start(clock: FakeClock) -> AsyncIterator[Start]:
     store, replicas = FakeKube(), list[Replica]()
 
     async def one(name: str) -> Replica:
