@@ -1,0 +1,36 @@
+"""The chart's rights and the operator's calls: what is granted is what is used."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TEMPLATE = Path(__file__).parents[3] / "charts" / "modelward" / "templates" / "rbac.yaml"
+
+
+def rules(kind: str) -> list[dict[str, Any]]:
+    plain = re.sub(r"^\{\{-.*\}\}$", "", TEMPLATE.read_text(), flags=re.MULTILINE)
+    documents = yaml.safe_load_all(re.sub(r"\{\{.*?\}\}", "x", plain.replace("labels: {{-", "labels: {{")))
+    return next(document["rules"] for document in documents if document and document["kind"] == kind)
+
+
+def test_no_right_is_a_wildcard() -> None:
+    for rule in [*rules("ClusterRole"), *rules("Role")]:
+        assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+
+
+def test_the_operator_may_not_create_or_delete_what_people_write() -> None:
+    for rule in rules("ClusterRole"):
+        if rule["apiGroups"] == ["modelward.dev"]:
+            assert not {"create", "delete", "deletecollection"} & set(rule["verbs"])
+
+
+def test_the_operator_reads_no_secret_and_executes_nothing() -> None:
+    granted = {resource for rule in rules("ClusterRole") for resource in rule["resources"]}
+    assert not {"secrets", "pods/exec", "pods/proxy", "roles", "clusterroles"} & granted
+
+
+def test_leases_are_written_in_the_own_namespace_only() -> None:
+    assert all("leases" not in rule["resources"] for rule in rules("ClusterRole"))
+    assert [rule["resources"] for rule in rules("Role")] == [["leases"]]
