@@ -136,6 +136,9 @@ class Monitor:
         else:
             # Plain floats are far faster in the loop than numpy's scalars.
             row = values.tolist() if hasattr(values, "tolist") else values
+            if len(row) and isinstance(row[0], list | tuple):
+                self.count_features(np.array(row, dtype=object))
+                return
             self._check_width(len(row))
         with self._lock:
             count_row(self._cells.own, ways, row)
@@ -187,7 +190,7 @@ class Request:
         self._failed = False
 
     def features(self, values: Any) -> None:
-        """Count the model's input: a row in the baseline's order, a mapping, a 2-D array or a DataFrame of rows.
+        """Count the model's input: a row in the baseline's order, a mapping; or rows as lists, 2-D array or DataFrame.
 
         NaN and None are missing; so are an absent key, and what is no number where one belongs.
 

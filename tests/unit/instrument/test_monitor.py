@@ -92,8 +92,8 @@ ROWS = [[5.0, "north"], [15.0, "east"], [float("nan"), None]]
 
 @pytest.mark.parametrize(
     "batch",
-    [np.array(ROWS, dtype=object), pd.DataFrame(ROWS, columns=["income", "region"])],
-    ids=["array", "data frame"],
+    [ROWS, np.array(ROWS, dtype=object), pd.DataFrame(ROWS, columns=["income", "region"])],
+    ids=["lists", "array", "data frame"],
 )
 def test_a_batch_counts_as_its_rows_would(batch: object) -> None:
     whole, one_by_one = Monitor.from_baseline(BASELINE), Monitor.from_baseline(BASELINE)
