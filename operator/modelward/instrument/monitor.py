@@ -137,7 +137,9 @@ class Monitor:
             # Plain floats are far faster in the loop than numpy's scalars.
             row = values.tolist() if hasattr(values, "tolist") else values
             if len(row) and isinstance(row[0], list | tuple):
-                self.count_features(np.array(row, dtype=object))
+                for one in row:
+                    self._check_width(len(one))
+                self._count_columns(list(zip(*row, strict=True)))
                 return
             self._check_width(len(row))
         with self._lock:

@@ -114,9 +114,10 @@ def test_rows_may_be_mappings_or_arrays() -> None:
     assert shown["modelward_feature_value_bucket{b,+Inf}"] == 4
 
 
-def test_a_row_of_another_length_is_refused(monitor: Monitor) -> None:
+@pytest.mark.parametrize("rows", [[1], [[1, "north"], [1]], np.array([[1]])], ids=["row", "ragged rows", "array"])
+def test_a_row_of_another_length_is_refused(monitor: Monitor, rows: object) -> None:
     with pytest.raises(ValueError, match="a row has 1 values, the baseline has 2 features"):
-        monitor.request().features([1])
+        monitor.request().features(rows)
 
 
 def test_requests_are_timed_and_failures_counted(monitor: Monitor) -> None:
