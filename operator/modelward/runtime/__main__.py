@@ -17,7 +17,7 @@ from modelward.runtime.elector import Elector, LeaseTerms
 from modelward.runtime.health import health_server
 from modelward.runtime.intake import Intake
 from modelward.runtime.keys import ModelKey
-from modelward.runtime.kube import KubeClient
+from modelward.runtime.kube import KubeClient, NoCluster
 from modelward.runtime.queue import WorkQueue
 from modelward.runtime.settings import Settings, load
 from modelward.runtime.telemetry import Telemetry
@@ -35,6 +35,9 @@ def main() -> int:
     except SourcesInvalid as error:
         logger.error("--metrics-config %s: %s", settings.metrics_config, error)
         return 2
+    except NoCluster as error:
+        logger.error("no cluster to work with: %s", error)
+        return 2
     return 0
 
 
@@ -43,6 +46,7 @@ async def operate(settings: Settings) -> None:
 
     Raises:
         SourcesInvalid: when the list of Prometheus servers cannot be used.
+        NoCluster: when there are no credentials of a cluster.
     """
     # Here and not above, so that `--help` and a wrong flag are answered without loading what decides.
     from modelward.runtime.reconcile import Reconciler

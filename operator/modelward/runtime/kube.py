@@ -122,6 +122,10 @@ class _Expired(ApiError):
     """410: the continue token of a list is too old."""
 
 
+class NoCluster(Exception):
+    """There are no credentials of any cluster to work with."""
+
+
 class KubeApi(Protocol):
     """Everything that the operator asks of a cluster. `namespace` is None for a kind without namespaces."""
 
@@ -240,14 +244,22 @@ class KubeClient:
         instance: str = "modelward",
         on_write: Callable[[Resource, str], None] = _ignore_write,
     ) -> Self:
-        """Open a client with the given kubeconfig file; else with KUBECONFIG; else as a pod; else with ~/.kube/config."""
+        """Open a client with the given kubeconfig file; else with KUBECONFIG; else as a pod; else with ~/.kube/config.
+
+        Raises:
+            NoCluster: when there are no credentials, or they cannot be used.
+        """
         configuration = aio_client.Configuration()
-        if not kubeconfig and not os.environ.get("KUBECONFIG") and os.environ.get("KUBERNETES_SERVICE_HOST"):
-            aio_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        else:
-            await aio_config.load_kube_config(  # type: ignore[no-untyped-call]
-                config_file=kubeconfig, client_configuration=configuration, persist_config=False
-            )
+        in_pod = not kubeconfig and not os.environ.get("KUBECONFIG") and os.environ.get("KUBERNETES_SERVICE_HOST")
+        try:
+            if in_pod:
+                aio_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            else:
+                await aio_config.load_kube_config(  # type: ignore[no-untyped-call]
+                    config_file=kubeconfig, client_configuration=configuration, persist_config=False
+                )
+        except aio_config.ConfigException as error:
+            raise NoCluster(f"{error} Set KUBECONFIG to a kubeconfig file, or run as a pod.") from error
         return cls(aio_client.ApiClient(configuration), timeout=timeout, instance=instance, on_write=on_write)
 
     def fenced(self, may_write: Callable[[], bool]) -> "KubeClient":

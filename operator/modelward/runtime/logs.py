@@ -44,5 +44,10 @@ def _timestamp(record: logging.LogRecord) -> str:
 
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:
-    """What was passed as `extra=`: the fields that a plain record does not have."""
+    """What was passed as `extra=`: the fields that a plain record does not have.
+
+    Only of the operator's own records: kopf passes whole objects and its settings that way.
+    """
+    if not record.name.startswith("modelward"):
+        return {}
     return {name: value for name, value in vars(record).items() if name not in _STANDARD}

@@ -2,8 +2,9 @@
 
 import asyncio
 import dataclasses
+import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import kopf
@@ -59,11 +60,22 @@ def settings(watched: tuple[Watched, ...]) -> kopf.OperatorSettings:
     chosen.watching.server_timeout = 300
     chosen.watching.client_timeout = 310
     chosen.networking.request_timeout = 30
+    chosen.networking.error_backoffs = _Patience()
     for entry in watched:
         if entry.label_selector:
             resource = entry.resource
             chosen.watching.label_selectors[resource.group, resource.version, resource.plural] = entry.label_selector
     return chosen
+
+
+class _Patience:
+    """Pauses between attempts, without end: kopf would otherwise end the process after a minute without an API server.
+
+    A class without a length, because kopf begins anew with every request.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((1, 1, 2, 3, 5, 8, 13), itertools.repeat(20))
 
 
 def _handler(resource: Resource, on_event: OnEvent) -> Callable[..., Any]:

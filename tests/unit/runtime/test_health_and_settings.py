@@ -1,12 +1,14 @@
 """What the kubelet and Prometheus are told, and what the command line takes."""
 
+import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from modelward.runtime import settings
+from modelward.runtime import logs, settings
 from modelward.runtime.health import health_server
 from modelward.runtime.keys import ModelKey
 from modelward.runtime.kube import DEPLOYMENTS
@@ -42,6 +44,21 @@ async def test_the_operators_metrics_are_served() -> None:
         'modelward_gate_verdicts_total{gate="errors",model="credit",namespace="lending",result="Passed"} 1.0',
     ):
         assert line in page
+
+
+@pytest.mark.parametrize(
+    ("logger", "expected"),
+    [
+        pytest.param("modelward.runtime", {"message": "leading", "level": "info", "lease": "a"}, id="own-extras"),
+        pytest.param("kopf.objects", {"message": "leading", "level": "info"}, id="no-extras-of-libraries"),
+    ],
+)
+def test_a_log_line_is_one_json_object(logger: str, expected: Mapping[str, str]) -> None:
+    record = logging.makeLogRecord(
+        {"name": logger, "levelname": "INFO", "msg": "lead%s", "args": ("ing",), "lease": "a", "created": 0.0}
+    )
+    written = json.loads(logs.JsonFormatter().format(record))
+    assert written == {"at": "1970-01-01T00:00:00.000Z", "logger": logger} | expected
 
 
 @pytest.mark.parametrize(
