@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special  # type: ignore[import-untyped]
+from scipy import special
 
 Floats = NDArray[np.float64]
 _special = cast(Any, special)
@@ -63,7 +63,8 @@ def psi_critical_value(reference: ArrayLike, current: ArrayLike, alpha: float = 
     Yurdakul, Statistical Properties of Population Stability Index (2018).
     """
     freedom = np.maximum(_occupied(reference, current) - 1, 1)
-    return np.asarray(_special.chdtri(freedom, alpha)) * _inverse_sizes(reference, current)
+    quantile = np.asarray(_special.chdtri(freedom, alpha), dtype=np.float64)
+    return quantile * _inverse_sizes(reference, current)
 
 
 def debiased_psi(reference: ArrayLike, current: ArrayLike, smoothing: Smoothing = ADD_HALF) -> Floats:
@@ -84,7 +85,7 @@ def js_divergence(
     p, q = shares(reference, smoothing), shares(current, smoothing)
     middle = (p + q) / 2
     nats = _sum(_special.rel_entr(p, middle) + _special.rel_entr(q, middle)) / 2
-    return np.maximum(nats, 0.0) / np.log(base)
+    return np.asarray(np.maximum(nats, 0.0) / np.log(base), dtype=np.float64)
 
 
 def js_distance(
@@ -100,7 +101,7 @@ def js_distance(
 
 def js_noise(reference: ArrayLike, current: ArrayLike, base: float = 2.0) -> Floats:
     """What the JS divergence is on average when nothing drifted: an eighth of the PSI's, to second order."""
-    return psi_noise(reference, current) / (8 * np.log(base))
+    return np.asarray(psi_noise(reference, current) / (8 * np.log(base)), dtype=np.float64)
 
 
 def debiased_js_distance(reference: ArrayLike, current: ArrayLike, base: float = 2.0) -> Floats:
@@ -146,7 +147,7 @@ def _with_p_value(statistic: Floats, reference: ArrayLike, current: ArrayLike) -
 
 def _occupied(reference: ArrayLike, current: ArrayLike) -> Floats:
     together = np.asarray(reference, np.float64) + np.asarray(current, np.float64)
-    return np.count_nonzero(together > 0, axis=-1).astype(np.float64)  # type: ignore[union-attr]
+    return _sum(together > 0)
 
 
 def _inverse_sizes(reference: ArrayLike, current: ArrayLike) -> Floats:

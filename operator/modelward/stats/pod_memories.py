@@ -42,10 +42,10 @@ def read_pods(data: Mapping[str, Any]) -> dict[str, PodMemory]:
 
     def value_of(document: Any) -> Series | None:
         if isinstance(document, list):
-            index, counts, total = document  # type: ignore[misc]
+            index, counts, total = document
             return Binned(edges[index], tuple(map(float, counts)), None if total is None else float(total))
         if isinstance(document, Mapping):
-            return {str(category): float(count) for category, count in document.items()}  # type: ignore[misc]
+            return {str(category): float(count) for category, count in document.items()}
         return None if document is None else float(document)
 
     return {

@@ -11,7 +11,7 @@ from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special  # type: ignore[import-untyped]
+from scipy import special
 
 Floats = NDArray[np.float64]
 _special = cast(Any, special)
@@ -42,7 +42,7 @@ def mixing_parameter(rate: ArrayLike, tolerance: float, alpha: ArrayLike) -> Flo
     at_boundary = np.minimum(rates + tolerance, 0.99)
     target = 9 * (at_boundary * (1 - at_boundary)) ** 2 / np.maximum(tolerance, 0.2 * rates) ** 2
     doubled = 2 * np.log(1 / np.asarray(alpha, np.float64))
-    return target / (doubled + np.log1p(doubled))
+    return np.asarray(target / (doubled + np.log1p(doubled)), dtype=np.float64)
 
 
 def mixture_boundary(variance: ArrayLike, rho: ArrayLike, alpha: ArrayLike) -> Floats:
@@ -50,8 +50,9 @@ def mixture_boundary(variance: ArrayLike, rho: ArrayLike, alpha: ArrayLike) -> F
 
     sqrt(2 (V + rho) ln(1 + sqrt((V + rho) / rho) / (2 alpha)))
     """
-    widened = np.asarray(variance, np.float64) + rho
-    return np.sqrt(2 * widened * np.log1p(np.sqrt(widened / rho) / (2 * np.asarray(alpha, np.float64))))
+    mixing = np.asarray(rho, np.float64)
+    widened = np.asarray(variance, np.float64) + mixing
+    return np.sqrt(2 * widened * np.log1p(np.sqrt(widened / mixing) / (2 * np.asarray(alpha, np.float64))))
 
 
 @dataclass(frozen=True)

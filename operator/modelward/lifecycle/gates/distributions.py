@@ -104,7 +104,7 @@ class DistributionKind:
         self, gate: Gate, state: State, ours: Increment, theirs: Increment, context: GateContext
     ) -> State:
         wanted = self.series(gate)
-        live = {**ours.binned, **ours.categories}
+        live: dict[str, Distribution] = {**ours.binned, **ours.categories}
         names = {
             name for name in live
             if name in wanted or any(item.endswith("/") and name.startswith(item) for item in wanted)

@@ -77,9 +77,9 @@ def _hold_against_bounds(
             gate.name, result, sentence, reason, figure=metric.value, low=metric.low, high=metric.high, bound=bound, method="evaluation"
         )
 
-    for broken, bound in _absolute(spec, metric.value):
+    for broken, limit in _absolute(spec, metric.value):
         if broken:
-            return verdict(Result.FAIL, f"{told}, {broken} {number(bound)}", "Failed", bound)
+            return verdict(Result.FAIL, f"{told}, {broken} {number(limit)}", "Failed", limit)
     bound = spec.min if spec.min is not None else spec.max
     if spec.versus_incumbent is None:
         if bound is None:

@@ -74,7 +74,10 @@ class GateContext:
 class GateKind(Protocol):
     """One kind of gate: pure functions of its spec, its state and the newest look."""
 
-    spends_alpha: bool  # does it take a share of the rollout's alpha?
+    @property
+    def spends_alpha(self) -> bool:
+        """Does it take a share of the rollout's alpha?"""
+        ...
 
     def series(self, gate: Gate) -> tuple[str, ...]:
         """Prefixes of the series (see stats.readings) that this gate needs in a reading."""

@@ -1,0 +1,214 @@
+"""Sequential bounds: their figures, and by seeded simulation that looking often does not raise false alarms."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from modelward.stats import distances
+from modelward.stats.sequential import (
+    MINIMUM_INTERVALS,
+    ChangeEvidence,
+    MeanShare,
+    RateDifference,
+    baseline_radius,
+    log_beta_binomial,
+    log_share_evidence,
+    mixing_parameter,
+    mixture_boundary,
+    rate_bounds,
+    total_variation_bound,
+)
+
+ALPHA = 0.05
+
+
+def watch_rates(runs, looks, requests, base, tolerance, harm, seed=11):
+    """A canary ramped from 5 to 50 % while the base rate swings by half: shares of runs that failed, that passed, and the looks to Fail."""
+    random = np.random.default_rng(seed)
+    sums, rho = RateDifference.empty((runs,)), mixing_parameter(base, tolerance, ALPHA)
+    failed, passed, looks_to_fail = np.zeros(runs, bool), np.zeros(runs, bool), np.full(runs, np.inf)
+    for look in range(looks):
+        rate = base * (1 + 0.5 * np.sin(2 * np.pi * look / looks))
+        ours = random.binomial(requests, 0.05 + 0.45 * look / looks, runs)
+        theirs = requests - ours
+        sums = sums.fold(random.binomial(ours, rate + harm), ours, random.binomial(theirs, rate), theirs, tolerance, base)
+        bounds = sums.bounds(rho, ALPHA)
+        enough = sums.intervals >= MINIMUM_INTERVALS
+        now = enough & (bounds.low > tolerance) & ~passed
+        looks_to_fail = np.where(now & ~failed, look + 1, looks_to_fail)
+        failed |= now
+        passed |= enough & (bounds.high < tolerance) & ~failed
+    return failed.mean(), passed.mean(), np.median(looks_to_fail)
+
+
+@pytest.mark.parametrize(
+    ("requests", "base", "tolerance"),
+    [(200, 0.01, 0.005), (2000, 0.01, 0.005), (2000, 0.1, 0.02), (200, 0.05, 0.0)],
+)
+def test_on_the_boundary_a_false_verdict_is_rare_however_often_one_looks(requests, base, tolerance):
+    failed, passed, _ = watch_rates(600, 120, requests, base, tolerance, harm=tolerance)
+    assert failed <= 0.045
+    assert passed <= 0.045
+
+
+def test_true_harm_is_found_and_no_harm_passes():
+    failed, _, looks = watch_rates(200, 120, 2000, 0.01, 0.005, harm=0.02)
+    assert failed == 1.0
+    assert looks <= 12
+    failed, passed, _ = watch_rates(200, 120, 2000, 0.01, 0.005, harm=0.0)
+    assert failed == 0.0
+    assert passed >= 0.95
+
+
+def test_pooled_totals_would_be_fooled_where_the_strata_are_not():
+    """Weight and base rate rise together: the candidate is no worse in any interval and much worse in the totals."""
+    sums, totals = RateDifference.empty(), np.zeros(4)
+    for look in range(40):
+        ours, rate = 100 + 20 * look, 0.01 + 0.002 * look
+        counts = np.array([ours * rate, ours, (1000 - ours) * rate, 1000 - ours])
+        sums, totals = sums.fold(*counts, 0.0, 0.01), totals + counts
+    assert totals[0] / totals[1] > totals[2] / totals[3] + 0.005
+    assert float(sums.bounds(mixing_parameter(0.01, 0.0, ALPHA), ALPHA).estimate) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_an_interval_in_which_one_side_answered_nothing_adds_nothing():
+    sums = RateDifference.empty().fold(1, 100, 1, 100, 0.005, 0.01)
+    again = sums.fold(5, 10, 0, 0, 0.005, 0.01)
+    assert again.to_json() == sums.to_json()
+
+
+def test_without_evidence_the_interval_is_everything():
+    bounds = RateDifference.empty().bounds(1.0, ALPHA)
+    assert (float(bounds.low), float(bounds.high)) == (-np.inf, np.inf)
+
+
+def test_overdispersion_between_intervals_widens_the_bounds():
+    steady, moving = RateDifference.empty(), RateDifference.empty()
+    for look in range(20):
+        steady = steady.fold(10, 1000, 10, 1000, 0.0, 0.01)
+        moving = moving.fold(60 if look % 2 else 0, 1000, 10, 1000, 0.0, 0.01)
+    rho = mixing_parameter(0.01, 0.0, ALPHA)
+    assert float(moving.bounds(rho, ALPHA).high - moving.bounds(rho, ALPHA).estimate) > 2 * float(steady.bounds(rho, ALPHA).high)
+
+
+def test_the_boundary_is_tightest_near_the_variance_that_it_was_made_for():
+    rho = float(mixing_parameter(0.01, 0.005, ALPHA))
+    target = 9 * (0.015 * 0.985) ** 2 / 0.005**2
+    tuned = float(mixture_boundary(target, rho, ALPHA))
+    assert tuned < float(mixture_boundary(target, rho * 10, ALPHA))
+    assert tuned < float(mixture_boundary(target, rho / 10, ALPHA))
+
+
+def test_sums_survive_being_written_as_json():
+    sums = RateDifference.empty((3,)).fold([1, 2, 3], 50, [3, 2, 1], 70, 0.0, 0.02)
+    assert RateDifference.from_json(json.loads(json.dumps(sums.to_json()))).to_json() == sums.to_json()
+
+
+@pytest.mark.parametrize(
+    ("prior", "low", "high"),
+    [pytest.param(1.0, 0.000597, 0.070667, id="flat"), pytest.param(0.5, 0.000825, 0.065130, id="Jeffreys")],
+)
+def test_three_of_two_hundred_has_the_published_confidence_sequence(prior, low, high):
+    bounds = rate_bounds(3, 200, ALPHA, prior)
+    assert (float(bounds.low), float(bounds.high)) == pytest.approx((low, high), abs=1e-6)
+
+
+def test_a_rate_without_observations_may_be_anything():
+    bounds = rate_bounds([0, 0, 50], [0, 50, 50], ALPHA)
+    assert bounds.low[:2].tolist() == [0, 0]
+    assert bounds.high[0] == 1
+    assert bounds.high[1] < 0.12
+    assert bounds.low[2] > 0.88
+    assert bounds.high[2] == 1
+
+
+def test_a_confidence_sequence_holds_at_every_look():
+    random = np.random.default_rng(2)
+    events = np.cumsum(random.binomial(20, 0.1, (500, 100)), axis=1)
+    evidence = log_beta_binomial(events, 20 * np.arange(1, 101), 0.1)
+    assert np.mean(evidence.max(axis=1) >= np.log(1 / ALPHA)) <= ALPHA
+
+
+def test_a_decay_after_a_good_time_is_found_within_two_intervals():
+    evidence = ChangeEvidence()
+    for _ in range(60):
+        evidence = evidence.fold(1, 100, 0.2)
+    assert not evidence.exceeds(0.0025)
+    assert not float(rate_bounds(60 + 120, 6200, 0.0025).low) > 0.2
+    for _ in range(2):
+        evidence = evidence.fold(60, 100, 0.2)
+    assert evidence.exceeds(0.0025)
+    assert (evidence.recent_events, evidence.recent_total) == (120, 200)
+
+
+def test_a_rate_at_the_limit_rarely_looks_like_a_change():
+    random = np.random.default_rng(4)
+    alarms = 0
+    for _ in range(200):
+        evidence, alarmed = ChangeEvidence(), False
+        for events in random.binomial(50, 0.2, 40):
+            evidence = evidence.fold(int(events), 50, 0.2)
+            alarmed = alarmed or evidence.exceeds(ALPHA)
+        alarms += alarmed
+    assert alarms / 200 <= ALPHA
+
+
+def watch_shares(runs, baseline_size, observations, looks, expected, actual, seed=13):
+    """Live traffic against a sampled baseline: ever real, ever drifted, and the observations that it took."""
+    random = np.random.default_rng(seed)
+    bins = len(expected)
+    baseline = random.multinomial(baseline_size, expected, runs)
+    usual, level = distances.shares(baseline, distances.ADD_HALF), ALPHA / (2 * bins)
+    sums, rho = MeanShare.empty((runs, bins)), mixing_parameter(usual, 0.0, level)
+    real, drifted, needed = np.zeros(runs, bool), np.zeros(runs, bool), np.full(runs, np.inf)
+    for look in range(looks):
+        sums = sums.fold(random.multinomial(observations, actual, runs), observations)
+        bounds = sums.bounds(usual, rho, level)
+        radius = bounds.high - bounds.estimate + baseline_radius(usual, baseline_size, level)
+        certain = total_variation_bound(bounds.estimate - distances.shares(baseline), radius) > 0
+        now = certain & (distances.debiased_psi(baseline, sums.weighted) >= 0.2)
+        needed = np.where(now & ~drifted, (look + 1) * observations, needed)
+        real, drifted = real | certain, drifted | now
+    return real.mean(), drifted.mean(), np.median(needed)
+
+
+SKEWED = np.array([0.4, 0.2, 0.15, 0.1, 0.05, 0.04, 0.03, 0.015, 0.01, 0.005])
+
+
+@pytest.mark.parametrize("size", [500, 7232])
+@pytest.mark.parametrize("expected", [np.full(10, 0.1), SKEWED], ids=["uniform", "skewed"])
+@pytest.mark.parametrize("observations", [20, 200])
+def test_without_drift_nothing_is_real_and_nothing_fails(size, expected, observations):
+    real, drifted, _ = watch_shares(1000, size, observations, 120, expected, expected)
+    assert real <= ALPHA
+    assert drifted <= 0.005
+
+
+def test_a_shift_of_psi_a_quarter_is_found_after_about_three_hundred_observations():
+    expected = np.full(10, 0.1)
+    actual = expected * np.exp(0.83 * np.linspace(-1, 1, 10))
+    actual /= actual.sum()
+    assert np.sum((actual - expected) * np.log(actual / expected)) == pytest.approx(0.26, abs=0.02)
+    _, drifted, needed = watch_shares(200, 7232, 20, 60, expected, actual)
+    assert drifted >= 0.95
+    assert 150 <= needed <= 450
+
+
+def test_a_baseline_taken_as_exact_would_alarm_where_the_sampled_one_does_not():
+    assert float(baseline_radius(0.1, 7232, 0.025)) == pytest.approx(stats.norm.ppf(0.975) * np.sqrt(0.09 / 7232))
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected", "mismatch"),
+    [
+        pytest.param((50, 950), (0.05, 0.95), False, id="as configured"),
+        pytest.param((0, 100), (0.05, 0.95), False, id="too few to tell"),
+        pytest.param((0, 2000), (0.05, 0.95), True, id="nothing arrives"),
+        pytest.param((500, 500), (0.05, 0.95), True, id="half instead of a twentieth"),
+        pytest.param((1, 100), (0.0, 1.0), True, id="one request where none was configured"),
+    ],
+)
+def test_the_split_of_requests_is_tested_against_the_weights(counts, expected, mismatch):
+    assert bool(log_share_evidence(counts, expected) >= np.log(1000)) is mismatch
