@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import secrets
 import socket
 import ssl
@@ -89,7 +88,10 @@ class ApiServer:
         """A `kubernetes.aio` client for a user; use it as ``async with api_server.client() as api``."""
         configuration = aio.client.Configuration(host=self.url)
         configuration.ssl_ca_cert = str(self.ca_file)
-        configuration.api_key = {"authorization": f"Bearer {self.tokens[user]}", "BearerToken": f"Bearer {self.tokens[user]}"}
+        configuration.api_key = {
+            "authorization": f"Bearer {self.tokens[user]}",
+            "BearerToken": f"Bearer {self.tokens[user]}",
+        }
         return aio.client.ApiClient(configuration)
 
     def namespace(self, name: str = "") -> str:

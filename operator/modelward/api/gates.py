@@ -25,10 +25,28 @@ from modelward.api.types import (
 )
 
 KINDS = (
-    "error_rate", "latency", "drift", "prediction_drift", "data_quality", "query", "evaluation", "quality", "fairness", "job",
+    "error_rate",
+    "latency",
+    "drift",
+    "prediction_drift",
+    "data_quality",
+    "query",
+    "evaluation",
+    "quality",
+    "fairness",
+    "job",
 )
 _KIND_FIELDS = (
-    "errorRate", "latency", "drift", "predictionDrift", "dataQuality", "query", "evaluation", "quality", "fairness", "job",
+    "errorRate",
+    "latency",
+    "drift",
+    "predictionDrift",
+    "dataQuality",
+    "query",
+    "evaluation",
+    "quality",
+    "fairness",
+    "job",
 )
 _GIVE_ONE_KIND = "give it exactly one of " + ", ".join(_KIND_FIELDS)
 # CEL reckons the length of a number written out as unbounded, so that messages within lists name no numbers.
@@ -87,7 +105,8 @@ class LatencyGate(ApiModel):
         description="How much higher the candidate's share of slow requests may be than the incumbent's, as an absolute share.",
     )
     abort_above: Share | None = Field(
-        default=None, description="The share of slow requests of the candidate alone above which the gate fails at once."
+        default=None,
+        description="The share of slow requests of the candidate alone above which the gate fails at once.",
     )
 
 
@@ -105,8 +124,12 @@ class DriftGate(ApiModel):
         default=Reference.BASELINE,
         description="What live traffic is compared with: Baseline (the training data) or Incumbent (what serves now).",
     )
-    max_drifted_share: Share = Field(default=0.5, description="The share of the features that may drift before the gate fails.")
-    features: FeatureNames = Field(default=(), description="The features that are looked at; all of the baseline when left out.")
+    max_drifted_share: Share = Field(
+        default=0.5, description="The share of the features that may drift before the gate fails."
+    )
+    features: FeatureNames = Field(
+        default=(), description="The features that are looked at; all of the baseline when left out."
+    )
 
 
 class DataQualityGate(ApiModel):
@@ -127,7 +150,9 @@ class DataQualityGate(ApiModel):
     max_new_categories: Share | None = Field(
         default=None, description="The share of a feature's values that may be of categories never seen in training."
     )
-    features: FeatureNames = Field(default=(), description="The features that are looked at; all of the baseline when left out.")
+    features: FeatureNames = Field(
+        default=(), description="The features that are looked at; all of the baseline when left out."
+    )
 
 
 class QueryGate(ApiModel):
@@ -189,7 +214,8 @@ class EvaluationGate(ApiModel):
     min: Number | None = Field(default=None, description="The gate fails when the metric is below this.")
     max: Number | None = Field(default=None, description="The gate fails when the metric is above this.")
     versus_incumbent: VersusIncumbent | None = Field(
-        default=None, description="Compares with the incumbent's evaluation of that name, when both used the same data set digest."
+        default=None,
+        description="Compares with the incumbent's evaluation of that name, when both used the same data set digest.",
     )
     max_age: Interval | None = Field(default=None, description="An evaluation older than this is no evidence.")
 
@@ -201,7 +227,7 @@ class Gate(ApiModel):
         CelRule(
             rule=f"{_COUNT_KINDS} == 1",
             message=f"a gate has exactly one kind: {_GIVE_ONE_KIND}",
-            message_expression=f"\"gate '\" + self.name + \"' does not have exactly one kind: {_GIVE_ONE_KIND}\"",
+            message_expression=f'"gate \'" + self.name + "\' does not have exactly one kind: {_GIVE_ONE_KIND}"',
             says=lambda gate: f"gate '{gate.name}' does not have exactly one kind: {_GIVE_ONE_KIND}",
             holds=lambda gate: _kinds_given(gate) == 1,
         ),
@@ -215,27 +241,35 @@ class Gate(ApiModel):
         default=None, description="Kind latency: the share of slow requests, candidate against incumbent."
     )
     drift: DriftGate | None = Field(
-        default=None, description="Kind drift: distance of the live features from the training data or from the incumbent's."
+        default=None,
+        description="Kind drift: distance of the live features from the training data or from the incumbent's.",
     )
     prediction_drift: DriftGate | None = Field(
-        default=None, description="Kind predictionDrift: distance of the live predictions from training or from the incumbent's."
+        default=None,
+        description="Kind predictionDrift: distance of the live predictions from training or from the incumbent's.",
     )
     data_quality: DataQualityGate | None = Field(
         default=None, description="Kind dataQuality: missing values, values out of range, new categories."
     )
     query: QueryGate | None = Field(default=None, description="Kind query: a PromQL query with a bound.")
-    evaluation: EvaluationGate | None = Field(default=None, description="Kind evaluation: the newest valid ModelEvaluation.")
+    evaluation: EvaluationGate | None = Field(
+        default=None, description="Kind evaluation: the newest valid ModelEvaluation."
+    )
     quality: FreeForm | None = Field(
-        default=None, description="Kind quality: labelled feedback. Not implemented yet: a rollout with such a gate is held."
+        default=None,
+        description="Kind quality: labelled feedback. Not implemented yet: a rollout with such a gate is held.",
     )
     fairness: FreeForm | None = Field(
-        default=None, description="Kind fairness: outcomes by group. Not implemented yet: a rollout with such a gate is held."
+        default=None,
+        description="Kind fairness: outcomes by group. Not implemented yet: a rollout with such a gate is held.",
     )
     job: FreeForm | None = Field(
-        default=None, description="Kind job: the result document of a Job. Not implemented yet: a rollout with such a gate is held."
+        default=None,
+        description="Kind job: the result document of a Job. Not implemented yet: a rollout with such a gate is held.",
     )
     min_samples: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
-        default=0, description="The number of requests or observations below which the gate is Unknown, whatever was measured."
+        default=0,
+        description="The number of requests or observations below which the gate is Unknown, whatever was measured.",
     )
     warmup: Duration = Field(
         default=timedelta(0), description="How long after the start of the stage nothing is measured."
@@ -247,7 +281,9 @@ class Gate(ApiModel):
     advisory: bool = Field(default=False, description="True: the gate is reported and never blocks or rolls back.")
 
 
-GateList = Annotated[tuple[Gate, ...], Field(max_length=32, json_schema_extra=as_map("name")), AfterValidator(unique_names)]
+GateList = Annotated[
+    tuple[Gate, ...], Field(max_length=32, json_schema_extra=as_map("name")), AfterValidator(unique_names)
+]
 
 
 def kind_of(gate: Gate) -> str:

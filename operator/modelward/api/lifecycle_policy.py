@@ -57,8 +57,8 @@ class LabelSelector(ApiModel):
 class AppliesTo(ApiModel):
     """The Models that a policy is for."""
 
-    tiers: Annotated[tuple[RiskTier, ...], Field(max_length=4, json_schema_extra=AS_SET), AfterValidator(unique)] = Field(
-        default=(), description="The risk tiers that the policy is for; with none it applies to no Model."
+    tiers: Annotated[tuple[RiskTier, ...], Field(max_length=4, json_schema_extra=AS_SET), AfterValidator(unique)] = (
+        Field(default=(), description="The risk tiers that the policy is for; with none it applies to no Model.")
     )
     namespace_selector: LabelSelector = Field(
         default=LabelSelector(), description="The namespaces that the policy is for; all of them when left out."
@@ -73,7 +73,8 @@ class ApprovalDemand(ApiModel):
 
     role: ShortText = Field(description="The role in which somebody has to approve, such as risk.")
     before_weight: Annotated[int, Field(ge=1, le=100)] | None = Field(
-        default=None, description="Canary only: the approval is needed before the candidate gets this share of traffic, in percent."
+        default=None,
+        description="Canary only: the approval is needed before the candidate gets this share of traffic, in percent.",
     )
 
 
@@ -104,7 +105,9 @@ class ShadowStage(ApiModel):
     mirror_percent: Annotated[int, Field(ge=1, le=100)] = Field(
         default=100, description="The share of users' requests, in percent, that is also sent to the candidate."
     )
-    min_duration: Duration = Field(description="The least time in this stage, counted from when the mirror is in force.")
+    min_duration: Duration = Field(
+        description="The least time in this stage, counted from when the mirror is in force."
+    )
     interval: Interval = Field(default=timedelta(seconds=60), description="The time between two looks at the gates.")
     gates: GateList = Field(default=(), description="Gates that have to pass.")
     approvals: Approvals = Field(default=(), description="People who have to approve before the next stage.")
@@ -113,7 +116,9 @@ class ShadowStage(ApiModel):
 class CanaryStep(ApiModel):
     """One share of users' traffic."""
 
-    weight: Annotated[int, Field(ge=1, le=100)] = Field(description="The candidate's share of users' requests, in percent.")
+    weight: Annotated[int, Field(ge=1, le=100)] = Field(
+        description="The candidate's share of users' requests, in percent."
+    )
     min_duration: Duration = Field(description="The least time at this share, counted from when it is in force.")
     require: Requirement | None = Field(  # None: NotFailed, and Passed for the last step
         default=None,
@@ -145,9 +150,12 @@ class CanaryStage(ApiModel):
         description="The shares, in rising order; after the last one the version is promoted."
     )
     interval: Interval = Field(default=timedelta(seconds=60), description="The time between two looks at the gates.")
-    gates: GateList = Field(default=(), description="Gates that are judged at every step, and in the watch after promotion.")
+    gates: GateList = Field(
+        default=(), description="Gates that are judged at every step, and in the watch after promotion."
+    )
     alpha: Annotated[Number, Field(gt=0, le=0.2)] = Field(
-        default=0.05, description="The probability of a wrong verdict in the whole rollout, split over its stages and gates."
+        default=0.05,
+        description="The probability of a wrong verdict in the whole rollout, split over its stages and gates.",
     )
     approvals: Approvals = Field(default=(), description="People who have to approve, each before a share of traffic.")
 
@@ -176,14 +184,16 @@ class StandbyPolicy(ApiModel):
                 " : string(self.replicas) == 'Full'"
             ),
             message="standby.replicas cannot be read: write Full or a number from 0 to 1000",
-            message_expression="\"standby.replicas '\" + string(self.replicas) + \"' cannot be read: write Full or a number from 0 to 1000\"",
+            message_expression='"standby.replicas \'" + string(self.replicas) + "\' cannot be read: write Full or a number from 0 to 1000"',
             says=lambda standby: f"standby.replicas '{standby.replicas}' cannot be read: write Full or a number from 0 to 1000",
             holds=_is_count_or_full,
             field_path=".replicas",
         ),
     )
 
-    keep: Annotated[int, Field(ge=0, le=10)] = Field(default=1, description="How many previous versions stay in Standby.")
+    keep: Annotated[int, Field(ge=0, le=10)] = Field(
+        default=1, description="How many previous versions stay in Standby."
+    )
     replicas: Replicas = Field(
         default="Full",
         description="Full: as many pods as in production, so that a rollback is one route write. A number: then a rollback scales up first.",
@@ -196,9 +206,12 @@ class ProductionStage(ApiModel):
 
     watch: Watch | None = Field(default=None, description="Goes on judging the canary's gates after promotion.")
     monitoring: FreeForm | None = Field(
-        default=None, description="Gates and responses for as long as a version serves. Not implemented yet: a rollout is held."
+        default=None,
+        description="Gates and responses for as long as a version serves. Not implemented yet: a rollout is held.",
     )
-    standby: StandbyPolicy = Field(default=StandbyPolicy(), description="How previous versions are kept, for a rollback.")
+    standby: StandbyPolicy = Field(
+        default=StandbyPolicy(), description="How previous versions are kept, for a rollback."
+    )
 
 
 class FirstVersion(ApiModel):
@@ -226,7 +239,8 @@ class OnUnknown(ApiModel):
     """What to do when evidence stays away."""
 
     deadline: Duration = Field(
-        default=timedelta(hours=2), description="How long, counted from the first Unknown after a minimum duration, the rollout waits."
+        default=timedelta(hours=2),
+        description="How long, counted from the first Unknown after a minimum duration, the rollout waits.",
     )
     then: UnknownAction = Field(
         default=UnknownAction.PAUSE,
@@ -237,7 +251,9 @@ class OnUnknown(ApiModel):
 class RollbackPolicy(ApiModel):
     """What a failed gate does."""
 
-    automatic: bool = Field(default=True, description="True: a failed gate rolls back. False: it holds, and a person decides.")
+    automatic: bool = Field(
+        default=True, description="True: a failed gate rolls back. False: it holds, and a person decides."
+    )
 
 
 class LifecyclePolicySpec(ApiModel):
@@ -245,10 +261,12 @@ class LifecyclePolicySpec(ApiModel):
 
     applies_to: AppliesTo = Field(default=AppliesTo(), description="The Models that the policy is for.")
     minimum_tier: FreeForm | None = Field(
-        default=None, description="The least tier by risk assessment. Not implemented yet: a rollout under such a policy is held."
+        default=None,
+        description="The least tier by risk assessment. Not implemented yet: a rollout under such a policy is held.",
     )
     requires: FreeForm | None = Field(
-        default=None, description="Fields and documents a Model must have. Not implemented yet: a rollout under such a policy is held."
+        default=None,
+        description="Fields and documents a Model must have. Not implemented yet: a rollout under such a policy is held.",
     )
     stages: Stages = Field(default=Stages(), description="The stages of a rollout, their gates and approvals.")
     on_unknown: OnUnknown = Field(default=OnUnknown(), description="What to do when evidence stays away.")

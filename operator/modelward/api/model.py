@@ -24,7 +24,12 @@ from modelward.api.types import (
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Hostname = Annotated[
-    str, Field(pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$", min_length=1, max_length=253)
+    str,
+    Field(
+        pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        min_length=1,
+        max_length=253,
+    ),
 ]
 
 
@@ -55,7 +60,8 @@ class ProductionIntent(ApiModel):
     )
 
     version: ObjectName | None = Field(
-        default=None, description="The version that should serve: changing this line starts its rollout, git revert is the rollback."
+        default=None,
+        description="The version that should serve: changing this line starts its rollout, git revert is the rollback.",
     )
     retry: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         default=0, description="A counter: a higher number lets a version that failed, and is latched, start again."
@@ -70,18 +76,21 @@ class MetricsSource(ApiModel):
 
 def _pods_or_named(source: str | MetricsSource) -> str | MetricsSource:
     if isinstance(source, str) and source != "Pods":
-        raise ValueError(f"{source!r} is no source of metrics: write Pods, or prometheus: and the name of a configured one")
+        raise ValueError(
+            f"{source!r} is no source of metrics: write Pods, or prometheus: and the name of a configured one"
+        )
     return source
 
 
-# A word or an object: the two halves of this schema each check one of them and pass over the other; `not` and the
-# contradicting bounds refuse what is neither.
+# A word or an object. A keyword of JSON Schema passes over values of another type than its own: `pattern` looks at the
+# word, `required` and `properties` at the object, and `not maxProperties` refuses whatever is no object.
 Source = Annotated[
     str | MetricsSource,
     AfterValidator(_pods_or_named),
     WithJsonSchema(
         {
             "x-kubernetes-preserve-unknown-fields": True,
+            "anyOf": [{"enum": ["Pods"]}, {"not": {"maxProperties": 0}}],
             "pattern": "^Pods$",
             "required": ["prometheus"],
             "properties": {
@@ -118,7 +127,9 @@ class GatewayReference(ApiModel):
 
     name: ObjectName = Field(description="Name of the Gateway.")
     namespace: ObjectName | None = Field(default=None, description="Its namespace; the Model's own when left out.")
-    section_name: ShortText | None = Field(default=None, description="One listener of the Gateway; all of them when left out.")
+    section_name: ShortText | None = Field(
+        default=None, description="One listener of the Gateway; all of them when left out."
+    )
 
 
 class Route(ApiModel):
@@ -127,8 +138,11 @@ class Route(ApiModel):
     parent_refs: Annotated[tuple[GatewayReference, ...], Field(min_length=1, max_length=32)] = Field(
         description="The Gateways that the model is reached through."
     )
-    hostnames: Annotated[tuple[Hostname, ...], Field(max_length=16, json_schema_extra=AS_SET), AfterValidator(unique)] = Field(
-        default=(), description="Host names of the requests, such as credit.example.com; all that the Gateway takes when left out."
+    hostnames: Annotated[
+        tuple[Hostname, ...], Field(max_length=16, json_schema_extra=AS_SET), AfterValidator(unique)
+    ] = Field(
+        default=(),
+        description="Host names of the requests, such as credit.example.com; all that the Gateway takes when left out.",
     )
     path_prefix: Annotated[str, Field(pattern=r"^/", max_length=512)] = Field(
         default="/", description="Path that the requests begin with."
@@ -162,7 +176,7 @@ class ModelSpec(ApiModel):
             rule="!has(oldSelf.modelID) || (has(self.modelID) && self.modelID == oldSelf.modelID)",
             message="modelID is immutable once it is set: restore it; another model is another Model object",
             message_expression=(
-                "\"modelID is immutable once it is set: restore '\" + oldSelf.modelID + \"'; another model is another Model object\""
+                '"modelID is immutable once it is set: restore \'" + oldSelf.modelID + "\'; another model is another Model object"'
             ),
             says=lambda new, old: (
                 f"modelID is immutable once it is set: restore '{old.model_id}'; another model is another Model object"
@@ -174,25 +188,35 @@ class ModelSpec(ApiModel):
     )
 
     model_id: ShortText | None = Field(
-        default=None, alias="modelID", description="The number of the model in the organisation's register, such as MDL-0042. Immutable."
+        default=None,
+        alias="modelID",
+        description="The number of the model in the organisation's register, such as MDL-0042. Immutable.",
     )
-    type: ShortText = Field(default="Classification", description="What kind of model it is, such as Classification or Regression.")
+    type: ShortText = Field(
+        default="Classification", description="What kind of model it is, such as Classification or Regression."
+    )
     purpose: LongText = Field(default="", description="What the model is for, in a sentence.")
     owner: Owner | None = Field(default=None, description="The team that answers for the model.")
-    business_owner: FreeForm | None = Field(default=None, description="The part of the business that the model works for.")
+    business_owner: FreeForm | None = Field(
+        default=None, description="The part of the business that the model works for."
+    )
     risk_tier: RiskTier = Field(
-        default=RiskTier.LOW, description="The risk tier that the team claims; the policy for the tier says what a rollout needs."
+        default=RiskTier.LOW,
+        description="The risk tier that the team claims; the policy for the tier says what a rollout needs.",
     )
     production: ProductionIntent = Field(default=ProductionIntent(), description="Which version should serve.")
-    challengers: Annotated[tuple[ObjectName, ...], Field(max_length=10, json_schema_extra=AS_SET), AfterValidator(unique)] = Field(
-        default=(), description="Versions that get mirrored traffic only; no user ever sees an answer of theirs."
-    )
+    challengers: Annotated[
+        tuple[ObjectName, ...], Field(max_length=10, json_schema_extra=AS_SET), AfterValidator(unique)
+    ] = Field(default=(), description="Versions that get mirrored traffic only; no user ever sees an answer of theirs.")
     serving: ModelServing | None = Field(
-        default=None, description="How users reach the model. Left out for a model that is served elsewhere: then it is inventory."
+        default=None,
+        description="How users reach the model. Left out for a model that is served elsewhere: then it is inventory.",
     )
     gates: Annotated[
         tuple[ModelGate, ...], Field(max_length=32, json_schema_extra=as_map("name")), AfterValidator(unique_names)
-    ] = Field(default=(), description="Gates on top of the policy's, or stricter ones of the same name; never looser ones.")
+    ] = Field(
+        default=(), description="Gates on top of the policy's, or stricter ones of the same name; never looser ones."
+    )
     suspend: bool = Field(default=False, description="True freezes the automation. It never stops traffic.")
 
 
@@ -202,4 +226,6 @@ class Model(ApiModel):
     cel_rules: ClassVar[tuple[CelRule, ...]] = (NAME_IS_A_DNS_LABEL,)
 
     metadata: ObjectMeta
-    spec: ModelSpec = Field(description="What the model is and which version should serve; the operator never writes it.")
+    spec: ModelSpec = Field(
+        description="What the model is and which version should serve; the operator never writes it."
+    )

@@ -68,7 +68,9 @@ class ModelEvaluationSpec(ApiModel):
     version_digest: Digest = Field(description="Digest of the version's spec, from the status of the ModelVersion.")
     name: ShortText = Field(description="Which evaluation this is, such as holdout; evaluation gates refer to it.")
     evaluator: ShortText = Field(description="Who evaluated: a pipeline, a service account or a person.")
-    dataset: Digest | None = Field(default=None, description="Digest of the data set; two versions compare only on the same one.")
+    dataset: Digest | None = Field(
+        default=None, description="Digest of the data set; two versions compare only on the same one."
+    )
     metrics: Metrics = Field(description="What was measured.")
     at: AwareDatetime = Field(description="When it was measured.")
     valid_until: AwareDatetime | None = Field(default=None, description="From when on it is no evidence any more.")

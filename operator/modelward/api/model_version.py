@@ -34,7 +34,9 @@ class FeatureKind(StrEnum):
 class Artifact(ApiModel):
     """What training produced."""
 
-    uri: Annotated[LongText, Field(min_length=1)] = Field(description="Where the artifact is, such as s3://models/credit-risk/v8.")
+    uri: Annotated[LongText, Field(min_length=1)] = Field(
+        description="Where the artifact is, such as s3://models/credit-risk/v8."
+    )
     digest: Digest = Field(description="SHA-256 of the artifact's content, as sha256: and 64 hex digits.")
     format: ShortText = Field(default="unspecified", description="What kind of file it is, such as sklearn or onnx.")
 
@@ -58,7 +60,7 @@ class Autoscaling(ApiModel):
 
 
 def _has_containers(template: FreeForm) -> FreeForm:
-    """Refuse what the schema below refuses: a template without a named container."""
+    """Refuse a template without a named container."""
     spec = template.get("spec")
     containers = spec.get("containers") if isinstance(spec, dict) else None
     if not isinstance(containers, list) or not containers:
@@ -69,28 +71,13 @@ def _has_containers(template: FreeForm) -> FreeForm:
     return template
 
 
-_OPEN_OBJECT: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-_CONTAINER = {
-    **_OPEN_OBJECT,
-    "required": ["name"],
-    "properties": {
-        "name": {"type": "string", "minLength": 1, "maxLength": 63, "description": "Name of the container."},
-        "image": {"type": "string", "maxLength": 1024, "description": "Image of the container, best pinned by digest."},
-    },
-}
-_POD_SPEC = {
-    **_OPEN_OBJECT,
-    "description": "A PodSpec, as in a Deployment.",
-    "required": ["containers"],
-    "properties": {
-        "containers": {
-            "type": "array",
-            "description": "The containers of the pod.",
-            "minItems": 1,
-            "maxItems": 32,
-            "items": _CONTAINER,
-        }
-    },
+# Of an object that keeps unknown fields, CEL's `==` overlooks one that was renamed: an immutable part has to be a map of
+# anything, or to name its fields. A map of anything in turn is nothing that a CEL rule can name.
+_ANYTHING = {"x-kubernetes-preserve-unknown-fields": True}
+_OPEN_MAP: dict[str, Any] = {
+    "type": "object",
+    "maxProperties": 256,
+    "additionalProperties": _ANYTHING,
 }
 PodTemplate = Annotated[
     FreeForm,
@@ -100,9 +87,31 @@ PodTemplate = Annotated[
             "type": "object",
             "required": ["spec"],
             "properties": {
-                "metadata": {**_OPEN_OBJECT, "description": "Labels and annotations of the pods."},
-                "spec": _POD_SPEC,
+                "metadata": {**_OPEN_MAP, "description": "Labels and annotations of the pods."},
+                "spec": {**_OPEN_MAP, "required": ["containers"], "description": "A PodSpec, as in a Deployment."},
             },
+        }
+    ),
+]
+
+
+_LINEAGE = {
+    "run": "The training run, as the tracking server names it.",
+    "code": "Repository and commit of the training code.",
+    "parameters": "Parameters of the training.",
+    "environment": "Image and lock file that the training ran in.",
+    "datasets": "The data sets: name, URI, version, digest, classification.",
+    "features": "The features that the model reads.",
+    "context": "Anything else that shaped the model, such as prompts or rules.",
+}
+Lineage = Annotated[
+    FreeForm,
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": 256,
+            "properties": {name: {**_ANYTHING, "description": text} for name, text in _LINEAGE.items()},
+            **_ANYTHING,
         }
     ),
 ]
@@ -120,14 +129,18 @@ class VersionServing(ApiModel):
         ),
     )
 
-    replicas: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="The number of pods when the version serves users.")
+    replicas: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=1, description="The number of pods when the version serves users."
+    )
     autoscaling: Autoscaling | None = Field(
         default=None, description="Instead of replicas: bounds within which an autoscaler sets the number of pods."
     )
     progress_deadline: Interval = Field(
         default=timedelta(minutes=10), description="When pods are not ready after this, the version has failed."
     )
-    template: PodTemplate = Field(description="The pods, as a PodTemplateSpec; created once, never restarted by a promotion.")
+    template: PodTemplate = Field(
+        description="The pods, as a PodTemplateSpec; created once, never restarted by a promotion."
+    )
 
 
 def _ascending(distribution: Any) -> bool:
@@ -141,7 +154,7 @@ def _kind_fits_edges(distribution: Any) -> bool:
 def _counts_fit(distribution: Any) -> bool:
     """A map for Categorical; for Numeric a list with one count more than there are edges."""
     if distribution.kind is FeatureKind.CATEGORICAL:
-        return isinstance(distribution.counts, dict)
+        return isinstance(distribution.counts, dict) and bool(distribution.counts)
     return isinstance(distribution.counts, tuple) and len(distribution.counts) == len(distribution.edges) + 1
 
 
@@ -164,6 +177,7 @@ Count = Annotated[int, Field(ge=0, le=1_000_000_000_000)]
 Edges = Annotated[tuple[Number, ...], Field(max_length=64)]
 # A list or a map: the API server checks the entries, but CEL cannot see a field of two types, so that how the counts fit
 # the edges is checked in Python only.
+# The `anyOf` refuses what is neither, and what is empty: a keyword passes over values of another type than its own.
 Counts = Annotated[
     tuple[Count, ...] | dict[ShortText, Count],
     WithJsonSchema(
@@ -171,6 +185,7 @@ Counts = Annotated[
             "x-kubernetes-preserve-unknown-fields": True,
             "items": {"type": "integer", "format": "int64", "minimum": 0, "maximum": 1_000_000_000_000},
             "additionalProperties": {"type": "integer", "format": "int64", "minimum": 0, "maximum": 1_000_000_000_000},
+            "anyOf": [{"not": {"maxItems": 0}}, {"not": {"maxProperties": 0}}],
             "maxItems": 65,
             "maxProperties": 512,
         }
@@ -183,10 +198,13 @@ class _Distribution(ApiModel):
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = _DISTRIBUTION_RULES
 
-    kind: FeatureKind = Field(default=FeatureKind.NUMERIC, description="Numeric (edges and a list of counts) or Categorical (a map).")
-    edges: Edges = Field(default=(), description="Numeric: upper ends of the bins, ascending; a bin takes lower < value <= upper.")
+    kind: FeatureKind = Field(
+        default=FeatureKind.NUMERIC, description="Numeric (edges and a list of counts) or Categorical (a map)."
+    )
+    edges: Edges = Field(
+        default=(), description="Numeric: upper ends of the bins, ascending; a bin takes lower < value <= upper."
+    )
     counts: Counts = Field(
-        default=(),
         description="Numeric: a list of counts, one per bin, the last one for what is above the last edge (one count more than edges)."
         " Categorical: a map from category to count.",
     )
@@ -238,11 +256,16 @@ class Baseline(ApiModel):
     )
 
     features: Annotated[
-        tuple[FeatureBaseline, ...], Field(max_length=500, json_schema_extra=as_map("name")), AfterValidator(unique_names)
+        tuple[FeatureBaseline, ...],
+        Field(max_length=500, json_schema_extra=as_map("name")),
+        AfterValidator(unique_names),
     ] = Field(default=(), description="Training distribution of each feature that is watched for drift.")
-    predictions: PredictionBaseline | None = Field(default=None, description="Distribution of the predictions on the training data.")
+    predictions: PredictionBaseline | None = Field(
+        default=None, description="Distribution of the predictions on the training data."
+    )
     config_map: ObjectName | None = Field(
-        default=None, description="Name of a ConfigMap in this namespace that holds the baseline, for one too large for this object."
+        default=None,
+        description="Name of a ConfigMap in this namespace that holds the baseline, for one too large for this object.",
     )
     digest: Digest | None = Field(default=None, description="Digest of the ConfigMap's content.")
 
@@ -255,14 +278,14 @@ class Deprecation(ApiModel):
     reason: LongText = Field(default="", description="Why, and what to use instead.")
 
 
-_MUTABLE = "the spec of a ModelVersion is immutable apart from deprecation: create another version instead"
+_REMEDY = "the spec of a ModelVersion is immutable apart from deprecation: create another version instead"
 
 
 def _stays(attribute: str, field: str) -> CelRule:
     # Not `self.?field == oldSelf.?field`: CEL reckons the cost of comparing optional values as unbounded.
     return CelRule(
         rule=f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
-        message=f"spec.{field} was changed: {_MUTABLE}",
+        message=f"spec.{field} was changed: {_REMEDY}",
         holds=lambda new, old: getattr(new, attribute) == getattr(old, attribute),
         transition=True,
         field_path=f".{field}",
@@ -285,12 +308,18 @@ class ModelVersionSpec(ApiModel):
     model: ObjectName = Field(description="Name of the Model, in this namespace; it may be created later.")
     version: ObjectName = Field(description="Name of the version; the object is named model, a hyphen, version.")
     artifact: Artifact | None = Field(default=None, description="What training produced: where it is and its digest.")
-    serving: VersionServing | None = Field(default=None, description="The pods that serve the version; left out for one served elsewhere.")
-    built_by: Annotated[tuple[ShortText, ...], Field(max_length=32, json_schema_extra=AS_SET), AfterValidator(unique)] = Field(
-        default=(), description="The people who built the version; none of them may approve it."
+    serving: VersionServing | None = Field(
+        default=None, description="The pods that serve the version; left out for one served elsewhere."
     )
-    lineage: FreeForm | None = Field(default=None, description="Run, code, data sets and environment the version was made from.")
-    baseline: Baseline | None = Field(default=None, description="Training distributions, which drift gates compare live traffic with.")
+    built_by: Annotated[
+        tuple[ShortText, ...], Field(max_length=32, json_schema_extra=AS_SET), AfterValidator(unique)
+    ] = Field(default=(), description="The people who built the version; none of them may approve it.")
+    lineage: Lineage | None = Field(
+        default=None, description="Run, code, data sets and environment the version was made from."
+    )
+    baseline: Baseline | None = Field(
+        default=None, description="Training distributions, which drift gates compare live traffic with."
+    )
     deprecation: Deprecation | None = Field(
         default=None, description="Says that the version should not be used any more; the one field that may change."
     )
@@ -305,7 +334,7 @@ class ModelVersion(ApiModel):
             message="metadata.name is not spec.model, a hyphen and spec.version: rename the object or correct the two fields",
             message_expression=(
                 "\"metadata.name is '\" + self.metadata.name + \"' but spec says '\" + self.spec.model + '-' + self.spec.version"
-                " + \"': rename the object or correct spec.model and spec.version\""
+                ' + "\': rename the object or correct spec.model and spec.version"'
             ),
             says=lambda version: (
                 f"metadata.name is '{version.metadata.name}' but spec says '{version.spec.model}-{version.spec.version}':"

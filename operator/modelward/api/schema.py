@@ -102,7 +102,9 @@ KINDS = (
         "mlp",
         (
             Column("Tiers", ".spec.appliesTo.tiers", "Risk tiers the policy is for."),
-            Column("Priority", ".spec.appliesTo.priority", "The highest of several applicable policies wins.", "integer"),
+            Column(
+                "Priority", ".spec.appliesTo.priority", "The highest of several applicable policies wins.", "integer"
+            ),
             _AGE,
         ),
         namespaced=False,
@@ -171,9 +173,13 @@ def rendered(kind: Kind) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the files, or compare them; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m modelward.api.schema", description="Write the CRDs from the API models.")
+    parser = argparse.ArgumentParser(
+        prog="python -m modelward.api.schema", description="Write the CRDs from the API models."
+    )
     parser.add_argument("directories", nargs="+", type=Path, metavar="DIRECTORY")
-    parser.add_argument("--check", action="store_true", help="write nothing; print differences and exit with 1 if there are any")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; print differences and exit with 1 if there are any"
+    )
     options = parser.parse_args(arguments)
     wanted = {
         directory / f"{GROUP}_{kind.plural}.yaml": rendered(kind) for directory in options.directories for kind in KINDS
@@ -190,12 +196,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _difference(path: Path, text: str) -> list[str]:
     found = path.read_text(encoding="utf-8") if path.exists() else ""
-    lines = difflib.unified_diff(found.splitlines(keepends=True), text.splitlines(keepends=True), str(path), "generated")
+    lines = difflib.unified_diff(
+        found.splitlines(keepends=True), text.splitlines(keepends=True), str(path), "generated"
+    )
     return list(lines)
 
 
 def _printer_column(column: Column) -> Schema:
-    entry: Schema = {"name": column.name, "type": column.type, "jsonPath": column.path, "description": column.description}
+    entry: Schema = {
+        "name": column.name,
+        "type": column.type,
+        "jsonPath": column.path,
+        "description": column.description,
+    }
     return {**entry, "priority": column.priority} if column.priority else entry
 
 
@@ -233,7 +246,7 @@ class _JsonSchema(GenerateJsonSchema):
 _KEPT = (
     "description", "type", "format", "enum", "pattern", "default", "minimum", "maximum", "exclusiveMinimum",
     "exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "required",
-    "properties", "items", "additionalProperties", "not", "x-kubernetes-int-or-string",
+    "properties", "items", "additionalProperties", "anyOf", "x-kubernetes-int-or-string",
     "x-kubernetes-preserve-unknown-fields", "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
     "x-kubernetes-validations",
 )  # fmt: skip
@@ -270,7 +283,7 @@ def _resolved(node: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Sch
         target = definitions[node["$ref"].rsplit("/", 1)[-1]]
         beside = {key: value for key, value in node.items() if key != "$ref"}
         return _resolved({**target, **beside}, definitions)
-    if "anyOf" in node:
+    if "anyOf" in node and not _checks_values_only(node["anyOf"]):
         choices = [choice for choice in node["anyOf"] if choice.get("type") != "null"]
         if len(choices) != 1:
             raise ValueError(f"a structural schema has no union: {node}")
@@ -279,7 +292,14 @@ def _resolved(node: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Sch
     return dict(node)
 
 
-def _rewrite_open_maps(node: Mapping[str, Any], result: Schema, definitions: Mapping[str, Schema], defaults: bool) -> None:
+def _checks_values_only(choices: Sequence[Schema]) -> bool:
+    """Written by hand for a structural schema, which allows no types in `anyOf`; pydantic's unions have them."""
+    return not any("type" in choice or "$ref" in choice for choice in choices)
+
+
+def _rewrite_open_maps(
+    node: Mapping[str, Any], result: Schema, definitions: Mapping[str, Schema], defaults: bool
+) -> None:
     """`dict[str, Any]` keeps what it is given; a map of a known type describes its values."""
     values = node.get("additionalProperties")
     if values is True:
@@ -287,7 +307,6 @@ def _rewrite_open_maps(node: Mapping[str, Any], result: Schema, definitions: Map
         result["x-kubernetes-preserve-unknown-fields"] = True
     elif isinstance(values, dict):
         result["additionalProperties"] = _structural(values, definitions, defaults)
-    result.pop("propertyNames", None)
 
 
 def _rewrite_exclusive_bounds(result: Schema) -> None:

@@ -136,7 +136,7 @@ ShortText = Annotated[str, Field(min_length=1, max_length=256)]
 LongText = Annotated[str, Field(max_length=4096)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-FreeForm = dict[str, Any]
+FreeForm = Annotated[dict[str, Any], Field(max_length=256)]
 LabelValue = Annotated[str, Field(max_length=63)]
 
 AS_SET: dict[str, Any] = {"x-kubernetes-list-type": "set"}
@@ -229,7 +229,7 @@ def _is_dns_label(kind: Any) -> bool:
 NAME_IS_A_DNS_LABEL = CelRule(
     rule=f"size(self.metadata.name) <= 63 && self.metadata.name.matches('{_DNS_LABEL}')",
     message=f"metadata.name cannot be used: {_NAME_REMEDY}",
-    message_expression=f"\"metadata.name '\" + self.metadata.name + \"' cannot be used: {_NAME_REMEDY}\"",
+    message_expression=f'"metadata.name \'" + self.metadata.name + "\' cannot be used: {_NAME_REMEDY}"',
     says=lambda kind: f"metadata.name '{kind.metadata.name}' cannot be used: {_NAME_REMEDY}",
     holds=_is_dns_label,
 )
