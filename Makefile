@@ -1,0 +1,62 @@
+# Every target sets up what it needs and caches it outside the checkout. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CACHE := $(if $(MODELWARD_CACHE),$(MODELWARD_CACHE),$(HOME)/.cache/modelward)
+export MODELWARD_CACHE := $(CACHE)
+# One environment for each state of pyproject.toml and for each checkout, so that two checkouts do not disturb each other.
+KEY := $(shell { pwd; cat pyproject.toml; python3 --version; } | sha256sum | cut -c1-16)
+VENV := $(CACHE)/venv-$(KEY)
+PYTHON := $(VENV)/bin/python
+READY := $(VENV)/.ready
+PYTEST := $(PYTHON) -m pytest -q --durations=8
+export PATH := $(VENV)/bin:$(CACHE)/tools:$(PATH)
+
+.PHONY: help demo test quick unit api e2e lint generate cluster-up cluster-down bench-%
+
+help: ## List the targets
+	@grep -hE '^[a-z0-9%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
+
+demo: $(READY) ## Set everything up and show rollouts of a real model, narrated as they happen
+	@$(PYTHON) -m examples.tumor_screening.demo
+
+test: lint unit api e2e ## Everything: lint, unit, api and e2e layers
+
+quick: lint unit ## Lint and unit tests: no cluster, under 3 minutes
+
+unit: $(READY) ## Rules, statistics and sources, without a cluster
+	$(PYTEST) tests/unit
+
+api: $(READY) ## Schemas, conflicts and kills, on a real kube-apiserver
+	@$(PYTHON) -m cluster build etcd kube-apiserver kubectl
+	$(PYTEST) tests/api
+
+e2e: $(READY) ## The whole product on a whole cluster, which is started and stopped
+	$(PYTEST) tests/e2e
+
+lint: $(READY) ## Format, style, types, layers, generated files
+	@ruff format --check .
+	@ruff check .
+	@mypy
+	@lint-imports --no-cache 2>&1 | tail -n 12
+	@$(PYTHON) -m modelward.api.schema --check crds charts/modelward-crds/templates
+
+generate: $(READY) ## Write the generated files anew
+	@ruff format . && $(PYTHON) -m modelward.api.schema crds charts/modelward-crds/templates
+
+cluster-up: $(READY) ## Start the local Kubernetes, or say that it is up
+	@$(PYTHON) -m cluster up
+
+cluster-down: $(READY) ## Stop it and leave nothing behind
+	@$(PYTHON) -m cluster down
+
+bench-%: $(READY) ## Run a benchmark of benchmarks/, such as bench-instrument
+	@$(PYTHON) -m benchmarks.bench_$(subst -,_,$*)
+
+$(READY): pyproject.toml
+	@echo "setting up the Python environment (about a minute the first time) ..."
+	@python3 -m venv --clear $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
