@@ -57,7 +57,7 @@ def fold(
     if rule.abort_above is not None:
         change = ChangeEvidence.from_json(state["change"]).fold(candidate.events, candidate.total, rule.abort_above)
         counted["change"] = change.to_json()
-    if incumbent is None:
+    if incumbent is None or candidate.total <= 0 or incumbent.total <= 0:
         return counted
     prior = state["prior"]
     if prior is None:
