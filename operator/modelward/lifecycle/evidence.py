@@ -79,8 +79,9 @@ class Evidence:
     stage_key: str
     started_at: datetime
     traffic_key: str
-    evaluated_at: datetime | None = None
-    looks: int = 0
+    evaluated_at: datetime | None = None  # of the newest look, whether it could be read or not
+    counted_at: datetime | None = None  # of the newest look that could: where the current interval began
+    looks: int = 0  # those that could be read
     samples: float = 0.0  # requests that the candidate answered since the stage began
     shares: Shares = Shares()
     candidate: VersionMemory = VersionMemory()
@@ -93,7 +94,8 @@ class Evidence:
             "stageKey": self.stage_key,
             "startedAt": self.started_at.isoformat(),
             "trafficKey": self.traffic_key,
-            "evaluatedAt": None if self.evaluated_at is None else self.evaluated_at.isoformat(),
+            "evaluatedAt": _write_time(self.evaluated_at),
+            "countedAt": _write_time(self.counted_at),
             "looks": self.looks,
             "samples": self.samples,
             "shares": [self.shares.candidate, self.shares.incumbent],
@@ -107,12 +109,12 @@ class Evidence:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Evidence":
-        evaluated_at = data["evaluatedAt"]
         return cls(
             stage_key=data["stageKey"],
             started_at=datetime.fromisoformat(data["startedAt"]),
             traffic_key=data["trafficKey"],
-            evaluated_at=None if evaluated_at is None else datetime.fromisoformat(evaluated_at),
+            evaluated_at=_read_time(data["evaluatedAt"]),
+            counted_at=_read_time(data["countedAt"]),
             looks=data["looks"],
             samples=data["samples"],
             shares=Shares(*data["shares"]),
@@ -148,7 +150,7 @@ def fold(
     theirs = None if incumbent is None else _noted(evidence.incumbent, incumbent)
     ours = _noted(evidence.candidate, candidate)
     if ours.problem is not None:
-        return replace(evidence, candidate=ours, incumbent=theirs or evidence.incumbent)
+        return replace(evidence, evaluated_at=inputs.now, candidate=ours, incumbent=theirs or evidence.incumbent)
 
     since = evidence.started_at.timestamp()
     ours, counted = _advance(ours, candidate, candidate_series(gates), since)
@@ -163,6 +165,7 @@ def fold(
         evidence,
         traffic_key=traffic_key,
         evaluated_at=inputs.now,
+        counted_at=inputs.now,
         looks=evidence.looks + 1,
         samples=evidence.samples + _requests(counted),
         shares=before if other is None else _shares(before, counted, other),
@@ -318,7 +321,7 @@ def _fold_gates(
 
 def _fold_gate(evidence: Evidence, gate: Gate, look: Look, before: Increment, inputs: Inputs) -> GateMemory:
     memory = _memory_of(evidence, gate, inputs)
-    if (evidence.evaluated_at or evidence.started_at) < evidence.started_at + gate.warmup:
+    if (evidence.counted_at or evidence.started_at) < evidence.started_at + gate.warmup:
         return memory  # the interval began before the warm-up was over
     context = replace(_context(gate, memory, inputs), incumbent_lifetime=before)
     state = kind_for(gate).fold(gate, memory.state, look, context)
@@ -392,7 +395,7 @@ def _shares(before: Shares, candidate: Increment, incumbent: Increment) -> Share
 
 
 def _seconds(evidence: Evidence, now: datetime) -> float:
-    return max((now - (evidence.evaluated_at or evidence.started_at)).total_seconds(), 0.0)
+    return max((now - (evidence.counted_at or evidence.started_at)).total_seconds(), 0.0)
 
 
 def _requests(increment: Increment) -> float:
@@ -405,6 +408,14 @@ def _distinct(names: Iterable[str]) -> tuple[str, ...]:
 
 def _matches(name: str, wanted: Sequence[str]) -> bool:
     return any(name == item or (item.endswith("/") and name.startswith(item)) for item in wanted)
+
+
+def _write_time(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
+
+
+def _read_time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _write_version(memory: VersionMemory) -> dict[str, Any]:

@@ -17,7 +17,7 @@ REGION = np.array([0.5, 0.3, 0.2])
 
 
 def counts(shares, total):
-    return [int(round(share * total)) for share in shares]
+    return [round(float(share) * total) for share in shares]
 
 
 BASELINE = Baseline.model_validate({

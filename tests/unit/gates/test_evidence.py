@@ -122,6 +122,8 @@ def test_a_candidate_that_cannot_be_read_leaves_the_evidence_and_is_unknown():
     before = stage.evidence
     stage.fold(unreadable("v8", 14), reading("v7", 14, **stage.theirs))
     assert stage.evidence.gates == before.gates
+    assert stage.evidence.counted_at == before.counted_at
+    assert stage.evidence.evaluated_at is not None
     assert stage.evidence.samples == before.samples
     verdict = stage.verdict()
     assert (verdict.result, verdict.reason, verdict.sentence) == (Result.UNKNOWN, "MetricsUnavailable", "pod v8-a answered with HTML")

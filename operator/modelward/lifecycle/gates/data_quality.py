@@ -78,7 +78,7 @@ def _features(gate: Gate, baseline: Baseline | None) -> tuple[FeatureBaseline, .
     known = {} if baseline is None else {feature.name: feature for feature in baseline.features}
     if not wanted:
         return tuple(known.values())
-    return tuple(known.get(name) or FeatureBaseline.model_construct(name=name) for name in wanted)
+    return tuple(known.get(name) or FeatureBaseline.model_construct(name=name, counts=()) for name in wanted)
 
 
 def _count(feature: FeatureBaseline, increment: Increment) -> tuple[float, float, float, float] | None:
