@@ -81,6 +81,7 @@ class Evidence:
     traffic_key: str
     evaluated_at: datetime | None = None  # of the newest look, whether it could be read or not
     counted_at: datetime | None = None  # of the newest look that could: where the current interval began
+    aligned: bool = False  # were both versions read at that look, so that the next interval is the same for both?
     looks: int = 0  # those that could be read
     samples: float = 0.0  # requests that the candidate answered since the stage began
     shares: Shares = Shares()
@@ -96,6 +97,7 @@ class Evidence:
             "trafficKey": self.traffic_key,
             "evaluatedAt": _write_time(self.evaluated_at),
             "countedAt": _write_time(self.counted_at),
+            "aligned": self.aligned,
             "looks": self.looks,
             "samples": self.samples,
             "shares": [self.shares.candidate, self.shares.incumbent],
@@ -115,6 +117,7 @@ class Evidence:
             traffic_key=data["trafficKey"],
             evaluated_at=_read_time(data["evaluatedAt"]),
             counted_at=_read_time(data["countedAt"]),
+            aligned=data["aligned"],
             looks=data["looks"],
             samples=data["samples"],
             shares=Shares(*data["shares"]),
@@ -157,7 +160,8 @@ def fold(
     other: Increment | None = None
     if incumbent is not None and theirs is not None and theirs.problem is None:
         theirs, other = _advance(theirs, incumbent, incumbent_series(gates), since)
-    if not (evidence.looks > 0 and traffic_key == evidence.traffic_key and evidence.incumbent.problem is None):
+    both_read = other is not None
+    if not evidence.aligned or traffic_key != evidence.traffic_key:
         other = None
 
     before = Shares() if traffic_key != evidence.traffic_key else evidence.shares
@@ -166,6 +170,7 @@ def fold(
         traffic_key=traffic_key,
         evaluated_at=inputs.now,
         counted_at=inputs.now,
+        aligned=both_read,
         looks=evidence.looks + 1,
         samples=evidence.samples + _requests(counted),
         shares=before if other is None else _shares(before, counted, other),

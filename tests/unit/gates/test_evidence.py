@@ -155,6 +155,20 @@ def test_the_breaker_works_while_the_incumbent_cannot_be_read():
     assert (stage.verdict().result, stage.verdict().reason) == (Result.FAIL, "BreakerTripped")
 
 
+def test_intervals_of_different_length_are_never_compared():
+    """The incumbent is missed once, then the candidate, then both are read: their last counted looks lie apart."""
+    stage = Stage(ERRORS).looks(3, counted(requests=100, errors=1), counted(requests=900, errors=9))
+    before = stage.evidence
+    stage.fold(reading("v8", 5, **counted(requests=400, errors=4)), unreadable("v7", 5))
+    stage.fold(unreadable("v8", 6), reading("v7", 6, **counted(requests=4500, errors=45)))
+    stage.fold(reading("v8", 7, **counted(requests=500, errors=5)), reading("v7", 7, **counted(requests=5400, errors=54)))
+    assert stage.evidence.gates["errors"].state["sums"] == before.gates["errors"].state["sums"]
+    assert stage.evidence.shares == before.shares
+    assert stage.evidence.gates["errors"].state["total"] == 500
+    stage.fold(reading("v8", 8, **counted(requests=600, errors=6)), reading("v7", 8, **counted(requests=6300, errors=63)))
+    assert stage.evidence.shares == Shares(before.shares.candidate + 100, before.shares.incumbent + 900)
+
+
 def test_an_interval_in_which_the_weights_changed_is_compared_with_nothing():
     stage = Stage(ERRORS).looks(3, counted(requests=100, errors=1), counted(requests=900, errors=9))
     before = stage.evidence.gates["errors"].state["sums"]
