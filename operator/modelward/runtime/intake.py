@@ -40,7 +40,7 @@ RESYNC_SPREAD = 30.0
 
 @dataclass(frozen=True)
 class Watched:
-    """A kind that is kept in the cache; of shared kinds only what carries the operator's label."""
+    """A kind that is kept in the cache; of most shared kinds only what carries the operator's label."""
 
     resource: Resource
     label_selector: str | None = None
@@ -53,7 +53,7 @@ WATCHED = (
     Watched(MODEL_EVALUATIONS),
     Watched(DEPLOYMENTS, MODEL_LABEL),
     Watched(SERVICES, MODEL_LABEL),
-    Watched(HTTP_ROUTES, MODEL_LABEL),
+    Watched(HTTP_ROUTES),  # all of them: any route may claim the host and path of a Model
 )
 # Without these kinds the operator still serves Models that need none of them.
 OPTIONAL = (HTTP_ROUTES,)
