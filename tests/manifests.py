@@ -434,7 +434,7 @@ BAD_FOR_PYTHON_ONLY: dict[str, Bad] = {
     "a container without a name": _bad(
         _VERSION,
         "spec.serving.template",
-        "give each container a name",
+        "give each a name",
         spec__serving__template={"spec": {"containers": [{"image": "x"}]}},
     ),
     "a count too few": _bad(

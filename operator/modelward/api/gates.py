@@ -17,6 +17,7 @@ from modelward.api.types import (
     LongText,
     Number,
     ObjectName,
+    Rules,
     Share,
     ShortText,
     as_map,
@@ -135,7 +136,7 @@ class DriftGate(ApiModel):
 class DataQualityGate(ApiModel):
     """Bounds on what is wrong with the values that reach the candidate."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+    cel_rules: ClassVar[Rules] = (
         CelRule(
             rule="has(self.maxMissing) || has(self.maxOutOfRange) || has(self.maxNewCategories)",
             message="a dataQuality gate without a bound checks nothing: give maxMissing, maxOutOfRange or maxNewCategories",
@@ -158,7 +159,7 @@ class DataQualityGate(ApiModel):
 class QueryGate(ApiModel):
     """Holds the result of a PromQL query against bounds."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+    cel_rules: ClassVar[Rules] = (
         CelRule(
             rule="has(self.min) || has(self.max)",
             message="a query gate without a bound checks nothing: give min, max or both",
@@ -181,7 +182,7 @@ class QueryGate(ApiModel):
 class VersusIncumbent(ApiModel):
     """How far the candidate's metric may be from the incumbent's, on the same data set."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+    cel_rules: ClassVar[Rules] = (
         CelRule(
             rule="has(self.maxDecrease) || has(self.maxIncrease)",
             message="versusIncumbent without a bound checks nothing: give maxDecrease, maxIncrease or both",
@@ -200,7 +201,7 @@ class VersusIncumbent(ApiModel):
 class EvaluationGate(ApiModel):
     """Holds a metric of the newest valid ModelEvaluation against bounds."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+    cel_rules: ClassVar[Rules] = (
         CelRule(
             rule="has(self.min) || has(self.max) || has(self.versusIncumbent)",
             message="an evaluation gate without a bound checks nothing: give min, max or versusIncumbent",
@@ -223,7 +224,7 @@ class EvaluationGate(ApiModel):
 class Gate(ApiModel):
     """Something that has to be true of a version before it may go on."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+    cel_rules: ClassVar[Rules] = (
         CelRule(
             rule=f"{_COUNT_KINDS} == 1",
             message=f"a gate has exactly one kind: {_GIVE_ONE_KIND}",

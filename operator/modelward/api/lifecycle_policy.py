@@ -19,6 +19,7 @@ from modelward.api.types import (
     LabelValue,
     Number,
     ObjectMeta,
+    Rules,
     ShortText,
     unique,
 )
@@ -91,7 +92,7 @@ Approvals = Annotated[tuple[ApprovalDemand, ...], Field(max_length=16)]
 class ValidationStage(ApiModel):
     """What has to be true before a version gets any traffic."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (_NO_WEIGHT_HERE,)
+    cel_rules: ClassVar[Rules] = (_NO_WEIGHT_HERE,)
 
     gates: GateList = Field(default=(), description="Gates that have to pass.")
     approvals: Approvals = Field(default=(), description="People who have to approve before the next stage.")
@@ -100,7 +101,7 @@ class ValidationStage(ApiModel):
 class ShadowStage(ApiModel):
     """Mirrored traffic: no user sees an answer of the candidate."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (_NO_WEIGHT_HERE,)
+    cel_rules: ClassVar[Rules] = (_NO_WEIGHT_HERE,)
 
     mirror_percent: Annotated[int, Field(ge=1, le=100)] = Field(
         default=100, description="The share of users' requests, in percent, that is also sent to the candidate."
@@ -134,7 +135,7 @@ def _weights(stage: Any) -> list[int]:
 class CanaryStage(ApiModel):
     """A growing share of users' traffic."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+    cel_rules: ClassVar[Rules] = (
         CelRule(
             rule=(
                 "self.steps.map(step, step.weight).isSorted()"
@@ -177,7 +178,7 @@ Replicas = Annotated[int | str, WithJsonSchema({"x-kubernetes-int-or-string": Tr
 class StandbyPolicy(ApiModel):
     """How previous versions are kept, for a rollback."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+    cel_rules: ClassVar[Rules] = (
         CelRule(
             rule=(
                 "type(self.replicas) == int ? int(self.replicas) >= 0 && int(self.replicas) <= 1000"

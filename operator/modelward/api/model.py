@@ -11,11 +11,12 @@ from modelward.api.types import (
     AS_SET,
     NAME_IS_A_DNS_LABEL,
     ApiModel,
-    CelRule,
+    ChangeRule,
     FreeForm,
     LongText,
     ObjectMeta,
     ObjectName,
+    Rules,
     ShortText,
     as_map,
     unique,
@@ -49,12 +50,11 @@ class Owner(ApiModel):
 class ProductionIntent(ApiModel):
     """Which version should serve."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
+    cel_rules: ClassVar[Rules] = (
+        ChangeRule(
             rule="self.retry >= oldSelf.retry",
             message="production.retry may not fall: leave it as it was, or write a higher number",
             holds=lambda new, old: new.retry >= old.retry,
-            transition=True,
             field_path=".retry",
         ),
     )
@@ -171,8 +171,8 @@ class ModelGate(Gate):
 class ModelSpec(ApiModel):
     """What a model is, who owns it, and which version should serve."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
+    cel_rules: ClassVar[Rules] = (
+        ChangeRule(
             rule="!has(oldSelf.modelID) || (has(self.modelID) && self.modelID == oldSelf.modelID)",
             message="modelID is immutable once it is set: restore it; another model is another Model object",
             message_expression=(
@@ -182,7 +182,6 @@ class ModelSpec(ApiModel):
                 f"modelID is immutable once it is set: restore '{old.model_id}'; another model is another Model object"
             ),
             holds=lambda new, old: old.model_id is None or new.model_id == old.model_id,
-            transition=True,
             field_path=".modelID",
         ),
     )
@@ -223,7 +222,7 @@ class ModelSpec(ApiModel):
 class Model(ApiModel):
     """A machine-learning model: what it is, who owns it, and which version should serve."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (NAME_IS_A_DNS_LABEL,)
+    cel_rules: ClassVar[Rules] = (NAME_IS_A_DNS_LABEL,)
 
     metadata: ObjectMeta
     spec: ModelSpec = Field(

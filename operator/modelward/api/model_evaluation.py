@@ -7,10 +7,12 @@ from pydantic import AfterValidator, AwareDatetime, Field
 from modelward.api.types import (
     ApiModel,
     CelRule,
+    ChangeRule,
     Digest,
     Number,
     ObjectMeta,
     ObjectName,
+    Rules,
     ShortText,
     as_map,
     unique_names,
@@ -24,7 +26,7 @@ def _interval_holds_value(metric: Any) -> bool:
 class EvaluationMetric(ApiModel):
     """One measured figure."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+    cel_rules: ClassVar[Rules] = (
         CelRule(
             rule="(!has(self.low) || self.low <= self.value) && (!has(self.high) || self.value <= self.high)",
             message="low and high are the ends of the interval around value: write low <= value <= high",
@@ -48,12 +50,11 @@ Metrics = Annotated[
 class ModelEvaluationSpec(ApiModel):
     """One dated result for one version digest."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
+    cel_rules: ClassVar[Rules] = (
+        ChangeRule(
             rule="self == oldSelf",
             message="the spec of a ModelEvaluation is immutable: create another ModelEvaluation",
             holds=lambda new, old: new == old,
-            transition=True,
         ),
         CelRule(
             rule="!has(self.validUntil) || self.validUntil > self.at",

@@ -5,13 +5,14 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, WithJsonSchema, model_validator
 
 from modelward.api.types import (
     AS_SET,
     NAME_IS_A_DNS_LABEL,
     ApiModel,
     CelRule,
+    ChangeRule,
     Digest,
     FreeForm,
     Interval,
@@ -19,6 +20,7 @@ from modelward.api.types import (
     Number,
     ObjectMeta,
     ObjectName,
+    Rules,
     ShortText,
     as_map,
     unique,
@@ -44,7 +46,7 @@ class Artifact(ApiModel):
 class Autoscaling(ApiModel):
     """Bounds for a HorizontalPodAutoscaler."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+    cel_rules: ClassVar[Rules] = (
         CelRule(
             rule="self.min <= self.max",
             message="autoscaling.min is above autoscaling.max: exchange them",
@@ -59,15 +61,24 @@ class Autoscaling(ApiModel):
     )
 
 
+class _Container(BaseModel):
+    name: Annotated[str, Field(min_length=1, max_length=63)]
+
+
+class _PodSpec(BaseModel):
+    containers: Annotated[tuple[_Container, ...], Field(min_length=1)]
+
+
+class _Template(BaseModel):
+    spec: _PodSpec
+
+
 def _has_containers(template: FreeForm) -> FreeForm:
-    """Refuse a template without a named container."""
-    spec = template.get("spec")
-    containers = spec.get("containers") if isinstance(spec, dict) else None
-    if not isinstance(containers, list) or not containers:
-        raise ValueError("spec.containers: Required value: a pod template names at least one container")
-    listed: list[Any] = containers  # type: ignore[reportUnknownVariableType]
-    if not all(isinstance(container, dict) and container.get("name") for container in listed):
-        raise ValueError("spec.containers[].name: Required value: give each container a name")
+    """Refuse a template without a named container; everything else is for Kubernetes to judge."""
+    try:
+        _Template.model_validate(template)
+    except ValidationError:
+        raise ValueError("spec.containers: Required value: name at least one container, and give each a name") from None
     return template
 
 
@@ -120,7 +131,7 @@ Lineage = Annotated[
 class VersionServing(ApiModel):
     """The pods that serve a version."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+    cel_rules: ClassVar[Rules] = (
         CelRule(
             rule="!has(self.autoscaling) || self.replicas == 1",
             message="serving.replicas and serving.autoscaling exclude each other: leave replicas out, the autoscaler sets it",
@@ -151,11 +162,11 @@ def _kind_fits_edges(distribution: Any) -> bool:
     return bool(distribution.edges) == (distribution.kind is FeatureKind.NUMERIC)
 
 
-def _counts_fit(distribution: Any) -> bool:
+def _counts_fit(kind: FeatureKind, edges: tuple[float, ...], counts: tuple[int, ...] | dict[str, int]) -> bool:
     """A map for Categorical; for Numeric a list with one count more than there are edges."""
-    if distribution.kind is FeatureKind.CATEGORICAL:
-        return isinstance(distribution.counts, dict) and bool(distribution.counts)
-    return isinstance(distribution.counts, tuple) and len(distribution.counts) == len(distribution.edges) + 1
+    if isinstance(counts, dict):
+        return kind is FeatureKind.CATEGORICAL and bool(counts)
+    return kind is FeatureKind.NUMERIC and len(counts) == len(edges) + 1
 
 
 _DISTRIBUTION_RULES = (
@@ -196,7 +207,7 @@ Counts = Annotated[
 class _Distribution(ApiModel):
     """What numeric and categorical distributions share: `edges` and a list, or a map."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = _DISTRIBUTION_RULES
+    cel_rules: ClassVar[Rules] = _DISTRIBUTION_RULES
 
     kind: FeatureKind = Field(
         default=FeatureKind.NUMERIC, description="Numeric (edges and a list of counts) or Categorical (a map)."
@@ -211,7 +222,7 @@ class _Distribution(ApiModel):
 
     @model_validator(mode="after")
     def _check_counts(self) -> Self:
-        if not _counts_fit(self):
+        if not _counts_fit(self.kind, self.edges, self.counts):
             raise ValueError(
                 "counts do not fit: Numeric needs a list with one count more than there are edges, Categorical a map from"
                 " category to count"
@@ -241,7 +252,7 @@ def _inline(baseline: Any) -> bool:
 class Baseline(ApiModel):
     """Training distributions: inline, or in a ConfigMap named with its digest."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+    cel_rules: ClassVar[Rules] = (
         CelRule(
             rule="(has(self.features) && size(self.features) > 0 || has(self.predictions)) != has(self.configMap)",
             message="a baseline is either inline or in a ConfigMap: give features and predictions, or configMap and digest",
@@ -281,13 +292,12 @@ class Deprecation(ApiModel):
 _REMEDY = "the spec of a ModelVersion is immutable apart from deprecation: create another version instead"
 
 
-def _stays(attribute: str, field: str) -> CelRule:
+def _stays(attribute: str, field: str) -> ChangeRule:
     # Not `self.?field == oldSelf.?field`: CEL reckons the cost of comparing optional values as unbounded.
-    return CelRule(
+    return ChangeRule(
         rule=f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
         message=f"spec.{field} was changed: {_REMEDY}",
         holds=lambda new, old: getattr(new, attribute) == getattr(old, attribute),
-        transition=True,
         field_path=f".{field}",
     )
 
@@ -295,7 +305,7 @@ def _stays(attribute: str, field: str) -> CelRule:
 class ModelVersionSpec(ApiModel):
     """One immutable build of a Model."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+    cel_rules: ClassVar[Rules] = (
         _stays("model", "model"),
         _stays("version", "version"),
         _stays("artifact", "artifact"),
@@ -328,7 +338,7 @@ class ModelVersionSpec(ApiModel):
 class ModelVersion(ApiModel):
     """One immutable build of a Model: artifact, pods, lineage and baseline."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+    cel_rules: ClassVar[Rules] = (
         CelRule(
             rule="self.metadata.name == self.spec.model + '-' + self.spec.version",
             message="metadata.name is not spec.model, a hyphen and spec.version: rename the object or correct the two fields",

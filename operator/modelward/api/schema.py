@@ -305,7 +305,7 @@ def _rewrite_open_maps(
     if values is True:
         del result["additionalProperties"]
         result["x-kubernetes-preserve-unknown-fields"] = True
-    elif isinstance(values, dict):
+    elif values:
         result["additionalProperties"] = _structural(values, definitions, defaults)
 
 

@@ -36,26 +36,15 @@ _AT_LEAST_A_SECOND = f"a duration of 1s to 8784h is needed here: {_REMEDY}"
 _AT_LEAST_A_MILLISECOND = f"a duration of 1ms to 8784h is needed here: {_REMEDY}"
 
 
-@dataclass(frozen=True)
-class CelRule:
-    """A rule that the API server checks in CEL and pydantic in Python, both with the same words.
-
-    `holds` and `says` take the object; of a transition rule (one that compares with the object before) they take the
-    new object and the old one.
-    """
+@dataclass(frozen=True, kw_only=True)
+class _Rule:
+    """What the API server needs of a rule."""
 
     rule: str
     message: str
-    holds: Callable[..., bool]
     field_path: str | None = None
     message_expression: str | None = None
-    says: Callable[..., str] | None = None
-    transition: bool = False
     reason: str = "FieldValueInvalid"
-
-    def sentence(self, *objects: Any) -> str:
-        """What a user reads when the rule does not hold."""
-        return self.says(*objects) if self.says else self.message
 
     def schema(self) -> dict[str, str]:
         """The rule as an entry of x-kubernetes-validations."""
@@ -66,6 +55,36 @@ class CelRule:
             "reason": self.reason,
             **{key: value for key, value in optional.items() if value is not None},
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class CelRule(_Rule):
+    """A rule that the API server checks in CEL and pydantic in Python, both with the same words.
+
+    `says` is the Python of `message_expression`.
+    """
+
+    holds: Callable[[Any], bool]
+    says: Callable[[Any], str] | None = None
+
+    def sentence(self, value: Any) -> str:
+        """What a user reads when the rule does not hold."""
+        return self.says(value) if self.says else self.message
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeRule(_Rule):
+    """A rule about a change: `holds` and `says` take the new value and the old one."""
+
+    holds: Callable[[Any, Any], bool]
+    says: Callable[[Any, Any], str] | None = None
+
+    def sentence(self, new: Any, old: Any) -> str:
+        """What a user reads when the change is refused."""
+        return self.says(new, old) if self.says else self.message
+
+
+Rules = tuple[CelRule | ChangeRule, ...]
 
 
 def parse_duration(value: object) -> object:
@@ -172,11 +191,11 @@ class ApiModel(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = ()
+    cel_rules: ClassVar[Rules] = ()
 
     @model_validator(mode="after")
     def _obey_rules(self) -> Self:
-        broken = [rule.sentence(self) for rule in self.cel_rules if not rule.transition and not rule.holds(self)]
+        broken = [rule.sentence(self) for rule in self.cel_rules if isinstance(rule, CelRule) and not rule.holds(self)]
         if broken:
             raise ValueError("; ".join(broken))
         return self
@@ -192,7 +211,9 @@ class ApiModel(BaseModel):
 
 def refused_changes(new: ApiModel, old: ApiModel) -> tuple[str, ...]:
     """What the API server would say to a change from `old` to `new`, apart from what is wrong with `new` itself."""
-    own = [rule.sentence(new, old) for rule in new.cel_rules if rule.transition and not rule.holds(new, old)]
+    own = [
+        rule.sentence(new, old) for rule in new.cel_rules if isinstance(rule, ChangeRule) and not rule.holds(new, old)
+    ]
     for name in type(new).model_fields:
         now, before = getattr(new, name), getattr(old, name)
         if isinstance(now, ApiModel) and isinstance(before, ApiModel):
