@@ -81,10 +81,11 @@ def assess(s: Snapshot) -> Assessment:
     for subject in subjects(s):
         if subject.stage is Stage.VALIDATION:
             blank = evidence_of.begin(subject.key, s.now, "")
-            rows += _rows(s, subject, evidence_of.judge(blank, subject.gates, _inputs(s, subject)))
+            rows += _unmoved(s, subject, _rows(s, subject, evidence_of.judge(blank, subject.gates, _inputs(s, subject))))
             continue
         evidence = _known_evidence(s, subject) or _fresh_evidence(s, subject)
-        reading = s.readings.get(subject.version)
+        # A version is also read as the incumbent of another; such a reading lacks series that its own gates need.
+        reading = s.readings.get(subject.version) if due(s, subject) else None
         if reading is None:
             rows += _kept_rows(s, subject)
         else:
@@ -216,7 +217,7 @@ def _rows(s: Snapshot, subject: Subject, verdicts: tuple[Verdict, ...]) -> list[
 
 def _kept_rows(s: Snapshot, subject: Subject) -> list[GateStatus]:
     """The rows of the last look, or, before the first, rows that say that there was none."""
-    kept = {row.name: row for row in s.status.gates if row.version == subject.version and row.stage is subject.stage}
+    kept = {row.name: row for row in _earlier_rows(s, subject)}
     return [
         kept.get(gate.name)
         or GateStatus(
@@ -233,9 +234,29 @@ def _kept_rows(s: Snapshot, subject: Subject) -> list[GateStatus]:
     ]
 
 
-def rows_of(gates: tuple[GateStatus, ...], version: str) -> tuple[GateStatus, ...]:
-    """The rows of one version that may hold or fail it."""
-    return tuple(row for row in gates if row.version == version and row.applies and not row.advisory)
+def _earlier_rows(s: Snapshot, subject: Subject) -> tuple[GateStatus, ...]:
+    """What status says of this stage; rows of an earlier attempt at the same stage are not this one's."""
+    return tuple(
+        row
+        for row in s.status.gates
+        if row.version == subject.version and row.stage is subject.stage and row.at >= subject.entered_at
+    )
+
+
+def _unmoved(s: Snapshot, subject: Subject, rows: list[GateStatus]) -> list[GateStatus]:
+    """Rows that say what they said before keep their time: a status that differs in nothing else is not written."""
+    known = {row.name: row for row in _earlier_rows(s, subject)}
+    return [
+        before if (before := known.get(row.name)) and before.model_copy(update={"at": row.at}) == row else row
+        for row in rows
+    ]
+
+
+def rows_of(gates: tuple[GateStatus, ...], version: str, stage: Stage) -> tuple[GateStatus, ...]:
+    """The rows of one version in one stage that may hold or fail it."""
+    return tuple(
+        row for row in gates if row.version == version and row.stage is stage and row.applies and not row.advisory
+    )
 
 
 def mismatched(assessment: Assessment) -> ShareVerdict | None:
@@ -250,8 +271,8 @@ def mirror_incomplete(assessment: Assessment) -> ShareVerdict | None:
     return share if share and share.reason == "MirrorIncomplete" else None
 
 
-def subject_version(status: ModelStatus) -> str | None:
-    """The version that the user's summary of gates speaks of."""
+def judged_now(status: ModelStatus) -> tuple[str, Stage] | None:
+    """The version and stage that the user's summary of gates speaks of."""
     if status.rollout:
-        return status.rollout.version
-    return status.watch.version if status.watch else None
+        return status.rollout.version, status.rollout.stage
+    return (status.watch.version, Stage.PRODUCTION) if status.watch else None

@@ -7,7 +7,7 @@ from typing import Literal
 from modelward.api.gates import kind_of
 from modelward.api.status import Condition, FailedVersion, GateStatus, ModelStatus
 from modelward.lifecycle import reasons
-from modelward.lifecycle.assess import Assessment, mirror_incomplete, mismatched, rows_of, subject_version
+from modelward.lifecycle.assess import Assessment, judged_now, mirror_incomplete, mismatched, rows_of
 from modelward.lifecycle.plan import Outcome
 from modelward.lifecycle.snapshot import Problem, Snapshot
 
@@ -25,9 +25,9 @@ def conditions_of(
         "Ready": ready,
         "Serving": serving,
         "Progressing": _progressing(outcome),
-        "GatesPassed": _gates_passed(status, assessment.gates or status.gates),
+        "GatesPassed": _gates_passed(status, status.gates),
         "TrafficApplied": _traffic_applied(s, status, assessment),
-        "DriftDetected": _drift_detected(s, status, assessment.gates or status.gates),
+        "DriftDetected": _drift_detected(s, status.gates),
         "RollbackTargetReady": _rollback_target_ready(s, status),
         "SpecValid": ("False", problem.reason, problem.message) if problem else ("True", reasons.VALID, ""),
         "Reconciling": _reconciling(outcome),
@@ -61,8 +61,8 @@ def with_times(
 
 def gates_summary(gates: tuple[GateStatus, ...], status: ModelStatus) -> str:
     """``3/4 1 Inconclusive``: gates passed of those that apply, and what the others lack."""
-    version = subject_version(status)
-    rows = rows_of(gates, version) if version else ()
+    judged = judged_now(status)
+    rows = rows_of(gates, *judged) if judged else ()
     if not rows:
         return ""
     others = [row.result for row in rows if row.result != "Pass"]
@@ -138,8 +138,8 @@ def _stalled(status: ModelStatus, outcome: Outcome, problem: Problem | None, rea
 
 
 def _gates_passed(status: ModelStatus, gates: tuple[GateStatus, ...]) -> Finding:
-    version = subject_version(status)
-    rows = rows_of(gates, version) if version else tuple(row for row in gates if row.applies and not row.advisory)
+    judged = judged_now(status)
+    rows = rows_of(gates, *judged) if judged else tuple(row for row in gates if row.applies and not row.advisory)
     if not rows:
         return "Unknown", reasons.NO_GATES, "No gate is being judged."
     for result, reason in (("Fail", reasons.GATE_FAILED), ("Unknown", ""), ("Inconclusive", reasons.INCONCLUSIVE)):
@@ -171,8 +171,8 @@ def _traffic_applied(s: Snapshot, status: ModelStatus, assessment: Assessment) -
     return "True", reasons.ROUTE_ACCEPTED, observed
 
 
-def _drift_detected(s: Snapshot, status: ModelStatus, gates: tuple[GateStatus, ...]) -> Finding:
-    drifting = _drift_gates(s, status)
+def _drift_detected(s: Snapshot, gates: tuple[GateStatus, ...]) -> Finding:
+    drifting = _drift_gates(s)
     rows = [row for row in gates if row.name in drifting]
     failed = next((row for row in rows if row.result == "Fail"), None)
     if failed:
@@ -185,7 +185,7 @@ def _drift_detected(s: Snapshot, status: ModelStatus, gates: tuple[GateStatus, .
     return "False", reasons.WITHIN_THRESHOLD, rows[0].message
 
 
-def _drift_gates(s: Snapshot, status: ModelStatus) -> frozenset[str]:
+def _drift_gates(s: Snapshot) -> frozenset[str]:
     policies = [*s.pinned.values(), *([s.policy] if s.policy else [])]
     stages = [stage for policy in policies for stage in (policy.spec.stages.shadow, policy.spec.stages.canary)]
     gates = [gate for stage in stages if stage for gate in stage.gates]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from modelward.api.status import ChallengerStatus, GateStatus, ModelStatus, Stage, VersionStatus
+from modelward.api.status import ChallengerStatus, GateStatus, ModelStatus, Stage, TrafficStatus, VersionStatus
 from modelward.lifecycle import reasons
 from modelward.lifecycle.assess import Assessment, assess, due, next_look, subjects
 from modelward.lifecycle.conditions import Finding, conditions_of, gates_summary, with_times
@@ -36,22 +36,20 @@ def decide(s: Snapshot) -> Plan:
     if not deleted and not s.model.spec.suspend:
         status = _retire_surplus(s, _with_challengers(s, status))
     traffic = None if deleted else traffic_status(s, status)
-    if deleted and s.status.traffic and s.route is not None:
-        traffic = s.status.traffic.model_copy(update={"weights": (), "mirrors": (), "changed_at": s.now})
-    elif deleted:
-        traffic = s.status.traffic
-    status = status.model_copy(update={"traffic": traffic})
+    if deleted and s.status.traffic:
+        traffic = _ended(s.status.traffic, s.now)
+    gates = _gates(s, status, assessment)
+    status = status.model_copy(update={"traffic": traffic, "gates": gates})
     status = status.model_copy(
         update={
             "observed_generation": s.model.metadata.generation,
             "stage": _stage(status),
             "weight": _weight(s, status),
-            "gates": _gates(s, assessment),
-            "gates_summary": gates_summary(_gates(s, assessment), status),
+            "gates_summary": gates_summary(gates, status),
             "conditions": conditions_of(s, status, outcome, assessment, problem),
         }
     )
-    check_at = _check_at(s, status, outcome)
+    check_at = _settled(s, _check_at(s, status, outcome))
     status = status.model_copy(update={"next_check_at": check_at})
     return Plan(
         status=status,
@@ -100,7 +98,7 @@ def _challenger(s: Snapshot, status: ModelStatus, name: str, known: ChallengerSt
         return None
     if shadowed or barred or view.spec.serving is None:
         return None
-    if known is None or known.digest != view.digest:
+    if known is None or not _goes_on(s, status, view, known):
         if s.policy is None or s.policy.spec.stages.shadow is None:
             return None
         return ChallengerStatus(version=name, digest=view.digest, policy_digest=s.policy.digest, entered_at=s.now)
@@ -108,6 +106,14 @@ def _challenger(s: Snapshot, status: ModelStatus, name: str, known: ChallengerSt
     if known.traffic_since is None and mirrored and traffic_in_force(s):
         return known.model_copy(update={"traffic_since": s.now})
     return known
+
+
+def _goes_on(s: Snapshot, status: ModelStatus, view: VersionView, known: ChallengerStatus) -> bool:
+    """Does its evidence still speak of the same content, against the same incumbent, under a policy that is kept?"""
+    before, production = s.status.production, status.production
+    same_incumbent = before is not None and production is not None and before.version == production.version
+    offered = {*s.pinned, *([s.policy.digest] if s.policy else [])}
+    return known.digest == view.digest and same_incumbent and known.policy_digest in offered
 
 
 def _retire_surplus(s: Snapshot, status: ModelStatus) -> ModelStatus:
@@ -119,9 +125,35 @@ def _retire_surplus(s: Snapshot, status: ModelStatus) -> ModelStatus:
     return status.model_copy(update={"standby": kept})
 
 
-def _gates(s: Snapshot, assessment: Assessment) -> tuple[GateStatus, ...]:
-    """The newest rows; those of a rollout that has ended stay, so that its reasons can be read afterwards."""
-    return assessment.gates if assessment.gates else s.status.gates
+def _gates(s: Snapshot, status: ModelStatus, assessment: Assessment) -> tuple[GateStatus, ...]:
+    """The newest rows of what is judged; those of a rollout that ended stay, so that its reasons can be read.
+
+    A stage that has just begun has no rows yet: an earlier attempt's would speak of another time.
+    """
+    rows = assessment.gates or s.status.gates
+    if status.rollout is None:
+        left_without_verdict = s.status.rollout is not None and not status.gates
+        return () if left_without_verdict else rows
+    rollout = status.rollout
+    judged = {(rollout.version, rollout.stage): rollout.stage_entered_at}
+    judged |= {(challenger.version, Stage.SHADOW): challenger.entered_at for challenger in status.challengers}
+    return tuple(
+        row for row in rows if (since := judged.get((row.version, row.stage))) is not None and row.at >= since
+    )
+
+
+def _ended(traffic: TrafficStatus, now: datetime) -> TrafficStatus:
+    """No traffic any more; the time is that at which it ended."""
+    if not traffic.weights and not traffic.mirrors:
+        return traffic
+    return traffic.model_copy(update={"weights": (), "mirrors": (), "changed_at": now})
+
+
+def _settled(s: Snapshot, check_at: datetime | None) -> datetime | None:
+    """An earlier look that is still to come stands: a deadline that moved with every look would be written, seen, and
+    looked at again without an end."""
+    planned = s.status.next_check_at
+    return planned if check_at and planned and s.now < planned < check_at else check_at
 
 
 def _stage(status: ModelStatus) -> str:

@@ -1,7 +1,7 @@
 """The rules of the lifecycle, each one sentence. `decide` asks them in order; the first with something to say wins."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from modelward.api.lifecycle_policy import (
@@ -12,7 +12,15 @@ from modelward.api.lifecycle_policy import (
     UnknownAction,
     unsupported,
 )
-from modelward.api.status import FailedVersion, GateStatus, ModelStatus, RolloutStatus, Stage, VersionReference
+from modelward.api.status import (
+    FailedVersion,
+    GateStatus,
+    ModelStatus,
+    RolloutStatus,
+    Stage,
+    SwitchStatus,
+    VersionReference,
+)
 from modelward.lifecycle import reasons, transitions
 from modelward.lifecycle.assess import Assessment, mirror_incomplete, mismatched, rows_of
 from modelward.lifecycle.plan import Announcement, Outcome
@@ -24,6 +32,9 @@ DRAIN_LIMIT = timedelta(seconds=60)
 
 DRAIN_GRACE = timedelta(seconds=3)
 """Time between the end of a deleted Model's route and that of its pods."""
+
+REPAIR_INTERVAL = timedelta(seconds=30)
+"""Time between two looks at a spec that cannot be acted upon."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,13 @@ def rest_when_it_is_not_served_here(c: Case) -> Outcome | None:
     """A Model without `serving` is inventory."""
     if c.s.model.spec.serving is not None:
         return None
+    production = c.status.production
+    if production is not None:
+        message = (
+            f"spec.serving was taken away while {production.version} serves: its route and pods stay as they are."
+            " Restore spec.serving, or delete the Model to end them."
+        )
+        return Outcome(c.status, reasons.NOT_SERVED_HERE, message, False)
     return Outcome(c.status, reasons.NOT_SERVED_HERE, "The Model is served elsewhere: it is inventory.", False)
 
 
@@ -120,6 +138,10 @@ def complete_switch_when_its_version_is_ready(c: Case) -> Outcome | None:
         message = f"The revert to {switch.to} was called off: another version is requested."
         return _moved(c, status, switch.to, reasons.SUPERSEDED, message)
     target = c.s.versions.get(switch.to)
+    given_up = _given_up(c, switch, target)
+    if given_up is not None:
+        status = c.status.model_copy(update={"switch": None})
+        return _moved(c, status, switch.to, reasons.ROLLBACK_ABANDONED, given_up, warning=True)
     if target is not None and target.ready:
         keep = standby_policy(c.s).keep
         status = transitions.complete_switch(c.status, c.now, keep)
@@ -136,7 +158,7 @@ def complete_switch_when_its_version_is_ready(c: Case) -> Outcome | None:
 def roll_back_when_the_watch_fails(c: Case) -> Outcome | None:
     """After a promotion the canary's gates go on; a failure gives all traffic back to the version before."""
     watch = c.status.watch
-    failed = _first(rows_of(c.assessment.gates, watch.version), "Fail") if watch else None
+    failed = _first(rows_of(c.assessment.gates, watch.version, Stage.PRODUCTION), "Fail") if watch else None
     policy = c.s.pinned.get(watch.policy_digest) if watch else None
     if watch is None or failed is None or policy is None:
         return None
@@ -176,7 +198,8 @@ def hold_when_spec_is_invalid(c: Case) -> Outcome | None:
     """What cannot be acted upon is said in SpecValid; what serves goes on serving."""
     if c.problem is None:
         return None
-    return Outcome(c.status, reasons.SPEC_INVALID, c.problem.message, False)
+    again = c.now + REPAIR_INTERVAL  # the repair may be in an object that no event leads here from
+    return Outcome(c.status, reasons.SPEC_INVALID, c.problem.message, False, check_at=again)
 
 
 def rest_when_the_requested_version_serves(c: Case) -> Outcome | None:
@@ -210,7 +233,7 @@ def stay_away_from_a_latched_version(c: Case) -> Outcome | None:
 def revert_at_once_to_a_standby_version(c: Case) -> Outcome | None:
     """A version that served before needs no gates to serve again: one route write when its pods are warm."""
     target = _standby_requested(c.s)
-    if target is None or c.status.rollout is not None:
+    if target is None or c.status.rollout is not None or _latch_of_requested(c) is not None:
         return None
     view = c.s.versions[target.version]
     because = f"spec.production.version was set back to {target.version}."
@@ -241,21 +264,24 @@ def start_the_rollout(c: Case) -> Outcome | None:
 def fail_when_the_pods_miss_their_deadline(c: Case) -> Outcome | None:
     """A candidate whose pods do not become ready is latched; it never had to carry users."""
     run = _running(c)
-    if run is None or run.rollout.stage is Stage.VALIDATION or run.candidate.available > 0:
+    if run is None or run.rollout.stage is Stage.VALIDATION:
         return None
+    began = run.rollout.traffic_since is not None
+    if run.candidate.ready or (began and run.candidate.available > 0) or _serves_the_stage(c, run):
+        return None  # what still gets traffic was ready until now: its time counts from when that ends
     serving, deployment, traffic = run.candidate.spec.serving, run.candidate.deployment, c.status.traffic
     if serving is None:
         return None
-    anchors = [run.rollout.stage_entered_at, *([deployment.created_at] if deployment else [])]
-    if traffic and run.rollout.stage is Stage.CANARY:
-        anchors.append(traffic.changed_at)
+    anchors = [run.rollout.stage_entered_at, run.rollout.step_entered_at]
+    anchors += [deployment.created_at] if deployment else []
+    anchors += [traffic.changed_at] if traffic else []
     if c.now < max(anchors) + serving.progress_deadline:
         return None
     seconds = int(serving.progress_deadline.total_seconds())
     why = f" ({run.candidate.problem})" if run.candidate.problem else ""
     message = (
-        f"no pod of {run.candidate.version} was ready within {seconds} s{why}:"
-        f" see `kubectl describe pods -l modelward.dev/version={run.candidate.version}`."
+        f"{run.candidate.available} of {run.candidate.replicas} pods of {run.candidate.version} were ready within"
+        f" {seconds} s{why}: see `kubectl describe pods -l modelward.dev/version={run.candidate.version}`."
     )
     return _latched(c, run, reasons.PROGRESS_DEADLINE_EXCEEDED, message)
 
@@ -270,11 +296,9 @@ def roll_back_on_a_failed_gate(c: Case) -> Outcome | None:
     if not run.policy.spec.rollback.automatic:
         text = f"{message} rollback.automatic is false: the rollout holds; request another version to end it."
         return Outcome(c.status, reasons.GATE_FAILED, text, False)
-    incumbent = c.s.incumbent
-    carries_users = run.rollout.stage is Stage.CANARY
-    if carries_users and incumbent is not None and incumbent.available == 0 and run.candidate.available > 0:
-        text = f"{message} {incumbent.version} has no ready pod, so traffic stays where it is until one is ready."
-        return Outcome(c.status, reasons.GATE_FAILED, text, False)
+    unsafe = _unsafe_to_give_back(c, run)
+    if unsafe is not None:
+        return Outcome(c.status, reasons.GATE_FAILED, f"{message} {unsafe}", False)
     return _latched(c, run, reasons.GATE_FAILED, message)
 
 
@@ -341,11 +365,15 @@ def pause_or_roll_back_when_evidence_stays_away(c: Case) -> Outcome | None:
         return None
     message = f"gate {unknown.name} has had no evidence for {int(deadline.total_seconds())} s: {unknown.message}"
     if run.policy.spec.on_unknown.then is UnknownAction.ROLLBACK:
+        unsafe = _unsafe_to_give_back(c, run)
+        if unsafe is not None:
+            return Outcome(c.status, reasons.METRICS_UNAVAILABLE, f"{message} {unsafe}", False)
         return _latched(c, run, reasons.EVIDENCE_DEADLINE_EXCEEDED, message)
     if rollout.paused:
         return None
     status = transitions.note_unknown(c.status, rollout.unknown_since, True)
-    return _moved(c, status, rollout.version, reasons.PAUSED, f"Paused until evidence comes: {message}", warning=True)
+    text = f"Paused until evidence comes: {message}"
+    return replace(_moved(c, status, rollout.version, reasons.PAUSED, text, warning=True), progressing=False)
 
 
 def hold_on_a_share_mismatch(c: Case) -> Outcome | None:
@@ -377,8 +405,9 @@ def wait_for_the_minimum_duration(c: Case) -> Outcome | None:
     run = _running(c)
     if run is None or c.now >= _minimum_over(run):
         return None
-    left = int((_minimum_over(run) - c.now).total_seconds()) + 1
-    return Outcome(c.status, reasons.STAGE_RUNNING, f"{_stage_sentence(run)} At least {left} s to go.", True)
+    over = _minimum_over(run)
+    text = f"{_stage_sentence(run)} It stays there until {over.isoformat(timespec='seconds')} at the least."
+    return Outcome(c.status, reasons.STAGE_RUNNING, text, True, check_at=over)
 
 
 def wait_for_approval(c: Case) -> Outcome | None:
@@ -438,10 +467,10 @@ RULES: tuple[Rule, ...] = (
     fail_when_the_pods_miss_their_deadline,
     roll_back_on_a_failed_gate,
     rest_when_nothing_is_requested,
+    revert_at_once_to_a_standby_version,  # whatever has become of the policy since it served
     hold_when_spec_is_invalid,
     rest_when_the_requested_version_serves,
     stay_away_from_a_latched_version,
-    revert_at_once_to_a_standby_version,
     start_the_rollout,
     hold_what_the_policy_asks_for_and_this_release_cannot,
     hold_until_the_pods_are_ready,
@@ -459,13 +488,38 @@ def _running(c: Case) -> Running | None:
     rollout, policy, candidate = c.status.rollout, c.s.rollout_policy, c.s.candidate
     if rollout is None or policy is None or candidate is None:
         return None
-    return Running(rollout, policy, candidate, rows_of(c.assessment.gates, rollout.version))
+    return Running(rollout, policy, candidate, rows_of(c.assessment.gates, rollout.version, rollout.stage))
 
 
 def _moved(c: Case, status: ModelStatus, version: str, reason: str, message: str, *, warning: bool = False) -> Outcome:
     """An outcome that changes the state: told as an event, kept in the history, looked at again at once."""
     remembered = transitions.remember(status, c.now, version, reason, message)
     return Outcome(remembered, reason, message, True, (Announcement(reason, message, warning),), check_at=c.now)
+
+
+def _given_up(c: Case, switch: SwitchStatus, target: VersionView | None) -> str | None:
+    """Why a rollback or revert cannot be waited for any longer, if so; a newer request must not wait for it for ever."""
+    serves = c.status.production.version if c.status.production else "nothing"
+    if target is None:
+        return f"{switch.to} is no longer known, so {serves} goes on serving: {switch.because}"
+    serving = target.spec.serving
+    if switch.kind == "Revert" or target.ready or serving is None:
+        return None
+    if c.now < switch.since + serving.progress_deadline:
+        return None
+    seconds = int(serving.progress_deadline.total_seconds())
+    have = f"{target.available} of {target.replicas} pods of {switch.to} were ready"
+    return f"{have} within {seconds} s, so {serves} goes on serving: {switch.because}"
+
+
+def _unsafe_to_give_back(c: Case, run: Running) -> str | None:
+    """Why users' requests cannot go back to the incumbent now, if so: traffic stays on what is healthy."""
+    incumbent = c.s.incumbent
+    if run.rollout.stage is not Stage.CANARY or incumbent is None:
+        return None
+    if incumbent.available > 0 or run.candidate.available == 0:
+        return None
+    return f"{incumbent.version} has no ready pod, so traffic stays where it is until one is ready."
 
 
 def _left(c: Case, rollout: RolloutStatus, why: str) -> Outcome:
@@ -478,7 +532,7 @@ def _latched(c: Case, run: Running, reason: str, message: str) -> Outcome:
     status = transitions.latch(
         c.status, c.now, rollout.version, rollout.digest, rollout.retry, rollout.stage, reason, message
     )
-    serving = f" All traffic is on {c.status.production.version}." if c.status.production else ""
+    serving = f"; all traffic is on {c.status.production.version}" if c.status.production else ""
     return _moved(
         c, status, rollout.version, reasons.ROLLED_BACK, f"{rollout.version}: {message}{serving}", warning=True
     )
@@ -527,20 +581,28 @@ def _minimum_over(run: Running) -> datetime:
 def _approval_wanted(c: Case, run: Running) -> str | None:
     """Which approval the next step needs, in words, if any."""
     stages, rollout = run.stages, run.rollout
+    wanted: tuple[ApprovalDemand, ...] = ()
     if rollout.stage is Stage.VALIDATION:
-        if stages.validation.approvals:
-            return _roles(stages.validation.approvals)
+        wanted = stages.validation.approvals
         first = c.status.production is None
-        if first and stages.first_version.require is FirstVersionRequirement.APPROVAL:
+        if not wanted and first and stages.first_version.require is FirstVersionRequirement.APPROVAL:
             return "the approval that firstVersion.require asks for"
-    if rollout.stage is Stage.SHADOW and stages.shadow and stages.shadow.approvals:
-        return _roles(stages.shadow.approvals)
-    if rollout.stage is Stage.CANARY and stages.canary:
-        steps = stages.canary.steps
-        following = steps[rollout.step + 1].weight if rollout.step + 1 < len(steps) else 100
-        wanted = tuple(d for d in stages.canary.approvals if following >= (d.before_weight or 100))
-        return _roles(wanted) if wanted else None
-    return None
+    if rollout.stage is Stage.SHADOW and stages.shadow:
+        wanted = stages.shadow.approvals
+    following = _following_weight(c, run)
+    if stages.canary and following is not None:
+        wanted += tuple(d for d in stages.canary.approvals if following >= (d.before_weight or 100))
+    return _roles(wanted) if wanted else None
+
+
+def _following_weight(c: Case, run: Running) -> int | None:
+    """The share of users' requests that the candidate would get next, where the canary decides on it."""
+    canary, rollout = run.stages.canary, run.rollout
+    if canary is None or rollout.stage is Stage.PRODUCTION:
+        return None
+    if rollout.stage is Stage.CANARY:
+        return canary.steps[rollout.step + 1].weight if rollout.step + 1 < len(canary.steps) else 100
+    return canary.steps[0].weight if _next_stage(c, run) is Stage.CANARY else None
 
 
 def _roles(demands: tuple[ApprovalDemand, ...]) -> str:

@@ -17,9 +17,9 @@ def traffic_of(s: Snapshot, status: ModelStatus) -> Traffic:
     """The split that a status asks for, as far as there are ready backends for it.
 
     A version without a Service is never named: a gateway answers 500 to every user's request when a mirror names a
-    Service that is missing. A candidate without a single ready pod gets nothing.
+    Service that is missing. A candidate gets nothing before all of its pods are ready, nor once none is.
     """
-    if status.production is None:
+    if status.production is None or s.model.spec.serving is None:
         return Traffic()
     incumbent = status.production.version
     if not s.routed:
@@ -48,8 +48,8 @@ def traffic_status(s: Snapshot, status: ModelStatus) -> TrafficStatus | None:
     weights = tuple(WeightStatus(version=version, percent=share) for version, share in sorted(wanted.weights.items()))
     mirrors = tuple(WeightStatus(version=version, percent=share) for version, share in sorted(wanted.mirrors.items()))
     current = status.traffic
-    if not weights and current is None:
-        return None
+    if (not weights and current is None) or s.model.spec.serving is None:
+        return current
     if current and current.weights == weights and current.mirrors == mirrors:
         return current
     return TrafficStatus(weights=weights, mirrors=mirrors, changed_at=s.now)
@@ -78,7 +78,7 @@ def traffic_in_force(s: Snapshot) -> bool:
 def children_of(s: Snapshot, status: ModelStatus) -> Children:
     """Which versions should have pods, and which Deployments stay because requests may still be under way to them."""
     if s.model.spec.serving is None:
-        return Children()
+        return Children(kept=frozenset(view.version for view in s.versions.values() if view.deployment))
     pods: dict[str, int] = {}
     standby = standby_policy(s)
     for reference in status.standby:
@@ -124,8 +124,12 @@ def _mirrors(s: Snapshot, status: ModelStatus) -> dict[str, int]:
 
 
 def _can_receive(s: Snapshot, version: str) -> bool:
-    view = s.versions.get(version)
-    return view is not None and view.service_exists and view.available > 0
+    """Traffic begins when all pods are ready, and goes on while there is one."""
+    view, traffic = s.versions.get(version), s.status.traffic
+    if view is None or not view.service_exists:
+        return False
+    begun = traffic is not None and any(entry.version == version for entry in (*traffic.weights, *traffic.mirrors))
+    return view.ready or (begun and view.available > 0)
 
 
 def _reachable(s: Snapshot, status: ModelStatus) -> set[str]:
@@ -136,7 +140,8 @@ def _reachable(s: Snapshot, status: ModelStatus) -> set[str]:
     traffic = status.traffic
     if traffic:
         named |= {entry.version for entry in (*traffic.weights, *traffic.mirrors)}
-    settled = traffic is not None and s.now >= traffic.changed_at + DRAIN and (s.route is None or s.route.in_force)
+    quiet = traffic is None or s.now >= traffic.changed_at + DRAIN
+    settled = quiet and (s.route is None or s.route.in_force)
     if not settled:
         named |= {view.version for view in s.versions.values() if view.deployment}
     return named

@@ -42,7 +42,7 @@ def build(model: Model, traffic: Traffic) -> dict[str, Any]:
 def read(model: Model, route: dict[str, Any]) -> RouteView:
     """What an HTTPRoute says of the split, and whether every parent has taken the newest generation over."""
     name = model.metadata.name
-    rule = next(iter(route.get("spec", {}).get("rules") or []), {})
+    rule: dict[str, Any] = next(iter(route.get("spec", {}).get("rules") or []), {})
     weights = {version_of(name, ref["name"]): int(ref.get("weight", 1)) for ref in rule.get("backendRefs") or []}
     mirrors = {
         version_of(name, mirror["backendRef"]["name"]): int(mirror.get("percent", 100))
@@ -72,22 +72,40 @@ def read(model: Model, route: dict[str, Any]) -> RouteView:
 
 def overlapping(model: Model, route: Route, other: dict[str, Any]) -> str | None:
     """Which host and path another HTTPRoute takes from the same gateway, or None."""
-    ours = {(ref.name, ref.namespace or model.metadata.namespace) for ref in route.parent_refs}
-    namespace = other.get("metadata", {}).get("namespace", "")
     spec = other.get("spec", {})
-    theirs = {(ref.get("name"), ref.get("namespace") or namespace) for ref in spec.get("parentRefs") or []}
-    if not ours & theirs:
+    if not _share_a_gateway(model, route, other.get("metadata", {}).get("namespace", ""), spec.get("parentRefs") or []):
         return None
     hosts = _shared_hosts(set(route.hostnames), set(spec.get("hostnames") or []))
-    paths = {
-        match.get("path", {}).get("value", "/")
+    prefixes = {
+        _prefix(path.get("value", "/"))
         for rule in spec.get("rules") or []
         for match in rule.get("matches") or [{}]
-        if not match.get("headers") and not match.get("method")
+        if (path := match.get("path") or {}).get("type", "PathPrefix") == "PathPrefix" and not _narrowed(match)
     }
-    if hosts is None or route.path_prefix not in paths:
+    if hosts is None or _prefix(route.path_prefix) not in prefixes:
         return None
     return f"{hosts}{route.path_prefix}"
+
+
+def _share_a_gateway(model: Model, route: Route, namespace: str, references: list[dict[str, Any]]) -> bool:
+    """Do both attach to one Gateway, and not to two different listeners of it?"""
+    return any(
+        own.name == other.get("name")
+        and (own.namespace or model.metadata.namespace) == (other.get("namespace") or namespace)
+        and (own.section_name or other.get("sectionName")) == (other.get("sectionName") or own.section_name)
+        for own in route.parent_refs
+        for other in references
+    )
+
+
+def _narrowed(match: dict[str, Any]) -> bool:
+    """A match that asks for more than a path takes precedence of itself, and leaves the rest to others."""
+    return any(match.get(field) for field in ("headers", "method", "queryParams"))
+
+
+def _prefix(path: str) -> str:
+    """A path prefix with and without a slash at its end is the same one."""
+    return path.rstrip("/") or "/"
 
 
 def _shared_hosts(ours: set[str], theirs: set[str]) -> str | None:
