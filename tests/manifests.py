@@ -476,11 +476,8 @@ _IMMUTABLE = "create another version instead"
 CHANGES: dict[str, Change] = {
     "another version may be asked for": _change(_MODEL, None, spec__production__version="v8"),
     "retry may rise": _change("a model measured by a named Prometheus", None, spec__production__retry=2),
-    "retry may not fall": _change(
-        "a model measured by a named Prometheus", "production.retry may not fall", spec__production__retry=0
-    ),
-    "retry may not be taken away": _change(
-        "a model measured by a named Prometheus", "production.retry may not fall", spec__production={"version": "v7"}
+    "retry may fall, as it does when the commit that raised it is reverted": _change(
+        "a model measured by a named Prometheus", None, spec__production__retry=0
     ),
     "a modelID may be given later": _change("a model served elsewhere", None, spec__modelID="MDL-1"),
     "a modelID may not change": _change(_MODEL, "restore 'MDL-0117'", spec__modelID="MDL-0118"),

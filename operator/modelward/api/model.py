@@ -50,21 +50,12 @@ class Owner(ApiModel):
 class ProductionIntent(ApiModel):
     """Which version should serve."""
 
-    cel_rules: ClassVar[Rules] = (
-        ChangeRule(
-            rule="self.retry >= oldSelf.retry",
-            message="production.retry may not fall: leave it as it was, or write a higher number",
-            holds=lambda new, old: new.retry >= old.retry,
-            field_path=".retry",
-        ),
-    )
-
     version: ObjectName | None = Field(
         default=None,
         description="The version that should serve: changing this line starts its rollout, git revert is the rollback.",
     )
     retry: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        default=0, description="A counter: a higher number lets a version that failed, and is latched, start again."
+        default=0, description="A counter: a higher number than the one a version failed under lets that version start again."
     )
 
 

@@ -51,6 +51,7 @@ PREVIOUS_MISSING = "PreviousMissing"
 # SpecValid
 VALID = "Valid"
 VERSION_NOT_FOUND = "VersionNotFound"
+VERSION_INVALID = "VersionInvalid"
 VERSION_CHANGED = "VersionChanged"
 VERSION_NOT_SERVABLE = "VersionNotServable"
 INVALID_GATE = "InvalidGate"

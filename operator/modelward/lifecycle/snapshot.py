@@ -112,6 +112,7 @@ class Snapshot:
     model: Model
     status: ModelStatus
     versions: Mapping[str, VersionView]
+    unreadable: Mapping[str, str] = field(default_factory=dict)  # by version: what is wrong with its spec
     policy: Policy | None = None  # the one that applies now
     policy_problem: Problem | None = None
     pinned: Mapping[str, Policy] = field(default_factory=dict)  # by digest

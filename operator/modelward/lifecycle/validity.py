@@ -20,6 +20,15 @@ def model_id_is_unique_and_route_is_free(s: Snapshot) -> Problem | None:
     return s.conflict
 
 
+def requested_version_can_be_read(s: Snapshot) -> Problem | None:
+    """Not every rule can be checked at the door; what the API server lets through is checked here."""
+    wrong = s.unreadable.get(s.requested or "")
+    if wrong is None:
+        return None
+    name = f"{s.model.metadata.name}-{s.requested}"
+    return Problem(reasons.VERSION_INVALID, f"ModelVersion {name}: {wrong}; make a new version without the mistake")
+
+
 def requested_version_exists(s: Snapshot) -> Problem | None:
     """A Model may arrive before its ModelVersion; until that comes there is nothing to roll out."""
     version = s.requested
@@ -104,6 +113,7 @@ def gates_have_their_baseline(s: Snapshot) -> Problem | None:
 
 CHECKS: tuple[Check, ...] = (
     model_id_is_unique_and_route_is_free,
+    requested_version_can_be_read,
     requested_version_exists,
     deployed_versions_are_unchanged,
     requested_version_can_be_served,

@@ -116,7 +116,9 @@ class Observer:
             for child in services
         }
         raw_versions = self._live_versions(model)
-        versions = _versions(model, raw_versions, revisions, deployed, served, refused)
+        unreadable = _unreadable(raw_versions)
+        readable = {version: found for version, found in raw_versions.items() if version not in unreadable}
+        versions = _versions(model, readable, revisions, deployed, served, refused)
         versions = await self._with_baselines(model, versions)
         policy, policy_problem = await self._policy(model)
         view = _route_view(model, route, served.get(""))
@@ -125,6 +127,7 @@ class Observer:
             model=model,
             status=status,
             versions=versions,
+            unreadable=unreadable,
             policy=policy,
             policy_problem=policy_problem,
             pinned=_pinned(revisions),
@@ -171,11 +174,12 @@ class Observer:
 
     async def _policy(self, model: Model) -> tuple[Policy | None, Problem | None]:
         offered: list[LifecyclePolicy] = []
+        broken = ""
         for raw in self.cache.list(LIFECYCLE_POLICIES):
             try:
                 offered.append(LifecyclePolicy.model_validate(raw))
             except ValidationError as error:
-                logger.warning("LifecyclePolicy %s: %s", raw["metadata"]["name"], _first_error("spec", error))
+                broken += f"; policy {raw['metadata']['name']!r} cannot be read: {_first_error('spec', error)}"
         labels: Mapping[str, str] = {}
         if any(policy.spec.applies_to.namespace_selector.match_labels for policy in offered):
             namespace = await self.kube.get(NAMESPACES, None, model.metadata.namespace)
@@ -186,7 +190,7 @@ class Observer:
             return None, Problem(
                 reasons.POLICY_MISSING,
                 f"no LifecyclePolicy applies to tier {model.spec.risk_tier} in namespace {model.metadata.namespace!r}"
-                f" (there are: {known}): ask the risk function for one whose appliesTo.tiers names the tier",
+                f" (there are: {known}{broken}): ask the risk function for one whose appliesTo.tiers names the tier",
             )
         merged = policies.merge(found, model.spec)
         return (None, merged) if isinstance(merged, Problem) else (merged, None)
@@ -315,9 +319,7 @@ def _versions(
     views: dict[str, VersionView] = {}
     for version in sorted({*live, *kept}):
         raw, copy = live.get(version), kept.get(version)
-        view = _live_view(version, raw, copy) if raw else _kept_view(version, copy)
-        if view is None:
-            continue
+        view = _live_view(version, raw, copy) if raw else _kept_view(version, kept[version])
         deployment = deployments.get(version)
         views[version] = replace(
             view,
@@ -329,12 +331,19 @@ def _versions(
     return views
 
 
-def _live_view(version: str, raw: Object, copy: Mapping[str, Any] | None) -> VersionView | None:
-    try:
-        parsed = ModelVersion.model_validate(raw)
-    except ValidationError as error:
-        logger.warning("ModelVersion %s: %s", _name(raw), _first_error("spec", error))
-        return None
+def _unreadable(live: Mapping[str, Object]) -> dict[str, str]:
+    """What is wrong with versions that the API server let through; not every rule can be checked there."""
+    wrong: dict[str, str] = {}
+    for version, raw in live.items():
+        try:
+            ModelVersion.model_validate(raw)
+        except ValidationError as error:
+            wrong[version] = _first_error("spec", error)
+    return wrong
+
+
+def _live_view(version: str, raw: Object, copy: Mapping[str, Any] | None) -> VersionView:
+    parsed = ModelVersion.model_validate(raw)
     status = VersionStatus.model_validate(raw.get("status") or {})
     digest = version_digest(parsed.spec)
     return VersionView(
@@ -350,9 +359,7 @@ def _live_view(version: str, raw: Object, copy: Mapping[str, Any] | None) -> Ver
     )
 
 
-def _kept_view(version: str, copy: Mapping[str, Any] | None) -> VersionView | None:
-    if copy is None:
-        return None
+def _kept_view(version: str, copy: Mapping[str, Any]) -> VersionView:
     spec = ModelVersionSpec.model_validate(copy["spec"])
     return VersionView(version=version, spec=spec, digest=copy["digest"], live=False, baseline=spec.baseline)
 
