@@ -55,7 +55,8 @@ class ProductionIntent(ApiModel):
         description="The version that should serve: changing this line starts its rollout, git revert is the rollback.",
     )
     retry: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        default=0, description="A counter: a higher number than the one a version failed under lets that version start again."
+        default=0,
+        description="A counter: a higher number than the one a version failed under lets that version start again.",
     )
 
 

@@ -327,7 +327,7 @@ def _default(default: Any) -> Any:
     """An object is written out: the API server checks its rules before it fills in the fields' own defaults."""
     if not isinstance(default, dict):
         return default
-    fields: dict[str, Any] = default  # type: ignore[reportUnknownVariableType]
+    fields: dict[str, Any] = default
     return {name: _default(value) for name, value in fields.items() if _is_worth_writing(value)}
 
 

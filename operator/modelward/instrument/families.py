@@ -56,7 +56,8 @@ def _histograms(
         assert isinstance(block.quantity, Numeric)
         edges = (*block.quantity.edges, float("inf"))
         cumulative = np.cumsum(numbers[block.start : block.start + len(edges)])
-        buckets = [(floatToGoString(edge), value) for edge, value in zip(edges, cumulative.tolist(), strict=True)]
+        names: list[str] = [floatToGoString(edge) for edge in edges]  # type: ignore[no-untyped-call]
+        buckets = list(zip(names, cumulative.tolist(), strict=True))
         family.add_metric([block.quantity.name] if labels else [], buckets, float(numbers[block.start + len(edges)]))
     return family
 

@@ -38,12 +38,12 @@ def canonical_series(samples: Iterable[RawSample], preset: Preset, wanted: Seque
         _check_value(sample)
         by_name.setdefault(sample.name, []).append(sample)
     found: dict[str, Series] = {}
-    for rule in preset.counters:
-        _add_all(found, _counters(rule, by_name, wanted))
-    for rule in preset.histograms:
-        _add_all(found, _histograms(rule, by_name, wanted))
-    for rule in preset.categories:
-        _add_all(found, _categories(rule, by_name, wanted))
+    for counter in preset.counters:
+        _add_all(found, _counters(counter, by_name, wanted))
+    for histogram in preset.histograms:
+        _add_all(found, _histograms(histogram, by_name, wanted))
+    for category in preset.categories:
+        _add_all(found, _categories(category, by_name, wanted))
     return found
 
 
@@ -115,9 +115,9 @@ def _histograms(
             part.buckets[edge] = sample.value
     for series, group in _matching(rule, by_name.get(f"{rule.metric}_sum", ()), wanted).items():
         for sample in group:
-            part = parts.get(series, {}).get(_key(sample.labels))
-            if part is not None:
-                part.total = sample.value
+            whole = parts.get(series, {}).get(_key(sample.labels))
+            if whole is not None:
+                whole.total = sample.value
     return {series: _sum_of_parts(rule, series, list(by_labels.values())) for series, by_labels in parts.items()}
 
 

@@ -170,18 +170,10 @@ class PrometheusSource:
         return f"Prometheus {self._connection.name}"
 
     def _one_number(self, data: _Data) -> float:
-        sample = data.result
-        if isinstance(sample, list):
-            if not sample:
-                raise _Unusable("the query gave no data instead of one number")
-            if len(sample) > 1:
-                raise _Unusable(f"the query gave {len(sample)} series instead of one number", "InvalidResult")
-            sample = sample[0].value
-            if sample is None:
-                raise _Unusable("the query gave a native histogram instead of one number", "InvalidResult")
-        value = _number(sample[1])
+        _, text = data.result if isinstance(data.result, tuple) else _only_sample(data.result)
+        value = _number(text)
         if not math.isfinite(value):
-            raise _Unusable(f"the query gave {sample[1][:40]} instead of a finite number", "InvalidResult")
+            raise _Unusable(f"the query gave {text[:40]} instead of a finite number", "InvalidResult")
         return value
 
     async def _sampled_at(self, expression: str, now: float, staleness: float) -> float:
@@ -315,6 +307,17 @@ def _filled_in(query: str, names: QueryNames) -> str:
         return name
 
     return _PLACEHOLDER.sub(name_of, query)
+
+
+def _only_sample(series: list[_Series]) -> tuple[float, str]:
+    """The one sample of a vector of one series."""
+    if not series:
+        raise _Unusable("the query gave no data instead of one number")
+    if len(series) > 1:
+        raise _Unusable(f"the query gave {len(series)} series instead of one number", "InvalidResult")
+    if series[0].value is None:
+        raise _Unusable("the query gave a native histogram instead of one number", "InvalidResult")
+    return series[0].value
 
 
 def _number(text: str) -> float:

@@ -25,8 +25,8 @@ class PrometheusServer(ApiModel):
 
     name: ObjectName
     url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$", max_length=1024)]
-    max_staleness: Duration = Field(default="2m", validate_default=True)  # type: ignore[assignment]
-    timeout: Duration = Field(default="10s", validate_default=True)  # type: ignore[assignment]
+    max_staleness: Duration = Field(default="2m", validate_default=True)
+    timeout: Duration = Field(default="10s", validate_default=True)
     headers: dict[str, str] = Field(default_factory=dict)
     headers_from_files: dict[str, Path] = Field(default_factory=dict)
     bearer_token_file: Path | None = None

@@ -53,9 +53,7 @@ def align(first: Binned, second: Binned) -> tuple[Binned, Binned]:
     return coarsen(first, edges), coarsen(second, edges)
 
 
-def align_categories(
-    first: Mapping[str, float], second: Mapping[str, float]
-) -> tuple[tuple[str, ...], Floats, Floats]:
+def align_categories(first: Mapping[str, float], second: Mapping[str, float]) -> tuple[tuple[str, ...], Floats, Floats]:
     """The union of the categories, and the counts of both in its order; a category that one lacks has no count there."""
     names = tuple(sorted(first.keys() | second.keys()))
     return (

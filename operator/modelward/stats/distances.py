@@ -78,9 +78,7 @@ def kl(reference: ArrayLike, current: ArrayLike, smoothing: Smoothing = ADD_HALF
     return _sum(_special.rel_entr(p, q))
 
 
-def js_divergence(
-    reference: ArrayLike, current: ArrayLike, base: float = 2.0, smoothing: Smoothing = EXACT
-) -> Floats:
+def js_divergence(reference: ArrayLike, current: ArrayLike, base: float = 2.0, smoothing: Smoothing = EXACT) -> Floats:
     """Jensen-Shannon divergence in units of the given base; with base 2 it lies in [0, 1]. Lin (1991)."""
     p, q = shares(reference, smoothing), shares(current, smoothing)
     middle = (p + q) / 2
@@ -88,9 +86,7 @@ def js_divergence(
     return np.asarray(np.maximum(nats, 0.0) / np.log(base), dtype=np.float64)
 
 
-def js_distance(
-    reference: ArrayLike, current: ArrayLike, base: float = 2.0, smoothing: Smoothing = EXACT
-) -> Floats:
+def js_distance(reference: ArrayLike, current: ArrayLike, base: float = 2.0, smoothing: Smoothing = EXACT) -> Floats:
     """The square root of the Jensen-Shannon divergence, a metric. Evidently uses base e, NannyML base 2.
 
     >>> round(float(js_distance([500, 500, 0, 0], [0, 0, 500, 500])), 7)

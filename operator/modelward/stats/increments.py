@@ -43,11 +43,10 @@ def pod_increment(
         return _refused(pod, problems), _memory(reading, valid, problems, {})
     lost = {
         name: f"series {name} of pod {pod} was invalid at the previous look"
-        for name, value in before.items() if value is None and name in valid
+        for name, value in before.items()
+        if value is None and name in valid
     }
-    changes = {
-        name: _difference(value, before.get(name)) for name, value in valid.items() if name not in lost
-    }
+    changes = {name: _difference(value, before.get(name)) for name, value in valid.items() if name not in lost}
     refused = _refused(pod, problems)
     return (
         Increment(
@@ -143,7 +142,9 @@ def _difference(value: Series, before: Series | None) -> Series:
 def _problem(value: Series) -> str | None:
     if isinstance(value, Binned):
         numbers: Iterable[float] = value.counts
-        if len(value.counts) != len(value.edges) + 1 or any(a >= b for a, b in zip(value.edges, value.edges[1:], strict=False)):
+        if len(value.counts) != len(value.edges) + 1 or any(
+            a >= b for a, b in zip(value.edges, value.edges[1:], strict=False)
+        ):
             return "has bins that do not fit its edges"
     elif isinstance(value, Mapping) and len(value) > MAXIMUM_CATEGORIES:
         return f"has {len(value):,} categories, of which {MAXIMUM_CATEGORIES:,} can be kept"

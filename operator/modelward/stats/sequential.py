@@ -94,8 +94,13 @@ class RateDifference(_Sums):
     past_total: Floats  # sum n_a + n_b
 
     def fold(
-        self, events: ArrayLike, total: ArrayLike, other_events: ArrayLike, other_total: ArrayLike,
-        tolerance: float, prior: ArrayLike,
+        self,
+        events: ArrayLike,
+        total: ArrayLike,
+        other_events: ArrayLike,
+        other_total: ArrayLike,
+        tolerance: float,
+        prior: ArrayLike,
     ) -> "RateDifference":
         """The sums after one more interval; one in which either side counted nothing adds nothing.
 
@@ -239,9 +244,7 @@ class ChangeEvidence:
         start = -np.log((self.intervals + 1.0) * (self.intervals + 2.0))
         sums = np.logaddexp(np.array(self.log_sums), start) if self.log_sums else np.full(len(rates), start)
         run = (self.recent_events, self.recent_total) if events > limit * total else (-events, -total)
-        return ChangeEvidence(
-            tuple((sums + ratio).tolist()), self.intervals + 1, run[0] + events, run[1] + total
-        )
+        return ChangeEvidence(tuple((sums + ratio).tolist()), self.intervals + 1, run[0] + events, run[1] + total)
 
     def exceeds(self, alpha: float) -> bool:
         """Has the rate been above the limit, at this level?"""
@@ -251,8 +254,10 @@ class ChangeEvidence:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "log_sums": list(self.log_sums), "intervals": self.intervals,
-            "recent_events": self.recent_events, "recent_total": self.recent_total,
+            "log_sums": list(self.log_sums),
+            "intervals": self.intervals,
+            "recent_events": self.recent_events,
+            "recent_total": self.recent_total,
         }
 
     @classmethod
@@ -273,9 +278,7 @@ def log_share_evidence(counts: Sequence[float], expected: Sequence[float]) -> fl
         return float(mixture - np.sum(_special.xlogy(x, p)))
 
 
-def _crossing(
-    k: Floats, n: Floats, limit: Floats, prior: float, outside: Floats, inside: Floats
-) -> Floats:
+def _crossing(k: Floats, n: Floats, limit: Floats, prior: float, outside: Floats, inside: Floats) -> Floats:
     """Bisect between a rate outside the interval and one inside it."""
     for _ in range(60):
         middle = (outside + inside) / 2

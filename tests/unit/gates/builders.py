@@ -15,7 +15,9 @@ def gate(**fields):
 
 
 def inputs(minute=0, **changes):
-    return Inputs(**{"now": BEGAN + timedelta(minutes=minute), "candidate": "v8", "incumbent": "v7", "alpha": 0.05, **changes})
+    return Inputs(
+        **{"now": BEGAN + timedelta(minutes=minute), "candidate": "v8", "incumbent": "v7", "alpha": 0.05, **changes}
+    )
 
 
 def pod(minute, name="a", started_minute=-600, **series):
@@ -59,7 +61,9 @@ class Stage:
         return self
 
     def fold(self, candidate, incumbent, traffic="v8=10"):
-        self.evidence = fold(self.evidence, candidate, incumbent, traffic, self.gates, inputs(self.minute, **self.context))
+        self.evidence = fold(
+            self.evidence, candidate, incumbent, traffic, self.gates, inputs(self.minute, **self.context)
+        )
         return self
 
     def verdicts(self, **changes):

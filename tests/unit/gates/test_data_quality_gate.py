@@ -8,12 +8,14 @@ from modelward.stats.readings import Binned
 from tests.unit.gates.builders import Stage, gate
 
 EDGES = (0.0, 50.0, 100.0)
-BASELINE = Baseline.model_validate({
-    "features": [
-        {"name": "age", "edges": EDGES, "counts": [0, 500, 500, 0], "missing": 3},
-        {"name": "region", "kind": "Categorical", "counts": {"north": 700, "south": 300}},
-    ],
-})
+BASELINE = Baseline.model_validate(
+    {
+        "features": [
+            {"name": "age", "edges": EDGES, "counts": [0, 500, 500, 0], "missing": 3},
+            {"name": "region", "kind": "Categorical", "counts": {"north": 700, "south": 300}},
+        ],
+    }
+)
 QUALITY = gate(name="quality", dataQuality={"maxMissing": 0.05, "maxOutOfRange": 0.02, "maxNewCategories": 0.02})
 
 
@@ -31,9 +33,18 @@ def served(age=(0, 500, 500, 0), region=None, missing=0.0):
     [
         pytest.param(served(missing=10), Result.PASS, "the worst of 4 checks", id="clean"),
         pytest.param(served(missing=200), Result.FAIL, "of age are missing", id="missing"),
-        pytest.param(served(age=(0, 480, 440, 80)), Result.FAIL, "of age are out of the range of training", id="above the range"),
-        pytest.param(served(age=(80, 480, 440, 0)), Result.FAIL, "of age are out of the range of training", id="below the range"),
-        pytest.param(served(region={"north": 900.0, "mars": 100.0}), Result.FAIL, "of region are of new categories", id="new category"),
+        pytest.param(
+            served(age=(0, 480, 440, 80)), Result.FAIL, "of age are out of the range of training", id="above the range"
+        ),
+        pytest.param(
+            served(age=(80, 480, 440, 0)), Result.FAIL, "of age are out of the range of training", id="below the range"
+        ),
+        pytest.param(
+            served(region={"north": 900.0, "mars": 100.0}),
+            Result.FAIL,
+            "of region are of new categories",
+            id="new category",
+        ),
     ],
 )
 def test_a_share_is_held_against_its_bound(look, result, says):

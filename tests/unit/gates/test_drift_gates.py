@@ -20,14 +20,20 @@ def counts(shares, total):
     return [round(float(share) * total) for share in shares]
 
 
-BASELINE = Baseline.model_validate({
-    "features": [
-        {"name": "income", "edges": EDGES, "counts": counts(USUAL, 4000)},
-        {"name": "age", "edges": EDGES, "counts": counts(USUAL, 4000)},
-        {"name": "region", "kind": "Categorical", "counts": dict(zip(("north", "south", "west"), counts(REGION, 4000), strict=True))},
-    ],
-    "predictions": {"edges": EDGES, "counts": counts(USUAL, 4000)},
-})
+BASELINE = Baseline.model_validate(
+    {
+        "features": [
+            {"name": "income", "edges": EDGES, "counts": counts(USUAL, 4000)},
+            {"name": "age", "edges": EDGES, "counts": counts(USUAL, 4000)},
+            {
+                "name": "region",
+                "kind": "Categorical",
+                "counts": dict(zip(("north", "south", "west"), counts(REGION, 4000), strict=True)),
+            },
+        ],
+        "predictions": {"edges": EDGES, "counts": counts(USUAL, 4000)},
+    }
+)
 DRIFT = gate(name="drift", drift={"threshold": 0.2, "maxDriftedShare": 0.3})
 PREDICTIONS = gate(name="predictions", predictionDrift={"threshold": 0.2})
 
@@ -62,7 +68,9 @@ def test_live_traffic_like_the_training_data_passes():
     traffic = Traffic()
     verdict = watch(Stage(DRIFT, baseline=BASELINE), 20, traffic.features).verdict()
     assert verdict.result is Result.PASS
-    assert verdict.sentence.startswith("0 of 3 features drifted from the baseline (threshold 0.2; at most 30 % may); largest: ")
+    assert verdict.sentence.startswith(
+        "0 of 3 features drifted from the baseline (threshold 0.2; at most 30 % may); largest: "
+    )
     assert verdict.sentence.endswith("4,000 requests")
 
 
@@ -112,7 +120,9 @@ def test_too_few_common_edges_are_unknown():
     traffic = Traffic()
     other = (10.0, 21.0, 31.0, 41.0)
     verdict = watch(
-        Stage(PREDICTIONS, baseline=BASELINE), 12, lambda: {"requests": 100.0, "prediction": traffic.binned(USUAL, 100, other)}
+        Stage(PREDICTIONS, baseline=BASELINE),
+        12,
+        lambda: {"requests": 100.0, "prediction": traffic.binned(USUAL, 100, other)},
     ).verdict()
     assert verdict.result is Result.UNKNOWN
     assert "shares 1 of its 4 bin edges with live traffic, of which 3 are needed" in verdict.sentence
@@ -122,7 +132,9 @@ def test_live_edges_that_are_finer_than_the_baselines_are_merged():
     traffic = Traffic()
     fine, shares = (10.0, 15.0, 20.0, 30.0, 40.0), np.array([0.1, 0.1, 0.1, 0.4, 0.2, 0.1])
     verdict = watch(
-        Stage(PREDICTIONS, baseline=BASELINE), 20, lambda: {"requests": 200.0, "prediction": traffic.binned(shares, 200, fine)}
+        Stage(PREDICTIONS, baseline=BASELINE),
+        20,
+        lambda: {"requests": 200.0, "prediction": traffic.binned(shares, 200, fine)},
     ).verdict()
     assert verdict.result is Result.PASS
     assert verdict.bound == 0.2
@@ -132,9 +144,13 @@ def test_live_edges_that_are_finer_than_the_baselines_are_merged():
 def test_predictions_that_differ_from_training_fail(method):
     traffic = Traffic()
     differing = gate(name="predictions", predictionDrift={"threshold": 0.15, "method": method})
-    verdict = watch(Stage(differing, baseline=BASELINE), 20, lambda: {"requests": 100.0, "prediction": traffic.binned(SHIFTED, 100)}).verdict()
+    verdict = watch(
+        Stage(differing, baseline=BASELINE), 20, lambda: {"requests": 100.0, "prediction": traffic.binned(SHIFTED, 100)}
+    ).verdict()
     assert verdict.result is Result.FAIL
-    assert verdict.sentence.startswith(f"prediction drifted from the baseline: {'PSI' if method == 'PSI' else 'JS distance'} 0.")
+    assert verdict.sentence.startswith(
+        f"prediction drifted from the baseline: {'PSI' if method == 'PSI' else 'JS distance'} 0."
+    )
     assert verdict.figure >= 0.15
 
 
@@ -151,7 +167,8 @@ def test_predictions_are_compared_with_the_incumbents(theirs, result):
     traffic = Traffic()
     versus = gate(name="predictions", predictionDrift={"threshold": 0.2, "reference": "Incumbent"})
     verdict = watch(
-        Stage(versus), 40,
+        Stage(versus),
+        40,
         lambda: {"requests": 200.0, "prediction": traffic.binned(SHIFTED, 200)},
         lambda: {"requests": 900.0, "prediction": traffic.binned(theirs, 900)},
     ).verdict()
@@ -175,10 +192,13 @@ def test_drift_below_min_samples_is_unknown():
 def test_thirty_features_are_remembered_in_few_bytes():
     names = [f"feature{i}" for i in range(30)]
     edges = tuple(float(i) for i in range(1, 10))
-    many = Baseline.model_validate({"features": [{"name": name, "edges": edges, "counts": [100] * 10} for name in names]})
+    many = Baseline.model_validate(
+        {"features": [{"name": name, "edges": edges, "counts": [100] * 10} for name in names]}
+    )
     traffic, shares = Traffic(), np.full(10, 0.1)
     stage = watch(
-        Stage(DRIFT, baseline=many), 60,
+        Stage(DRIFT, baseline=many),
+        60,
         lambda: {"requests": 137.0, **{f"feature/{name}": traffic.binned(shares, 137, edges) for name in names}},
     )
     assert stage.verdict().result is Result.PASS

@@ -38,16 +38,31 @@ def killed(evidence):
 def rollout(minutes=14):
     """Readings of both versions, minute by minute: pods restart, come and go."""
     for minute in range(1, minutes):
-        ours = [pod(minute, "v8-a", requests=100.0 * minute, errors=1.0 * minute, latency=latency(100.0 * minute, 2.0 * minute))]
+        ours = [
+            pod(
+                minute,
+                "v8-a",
+                requests=100.0 * minute,
+                errors=1.0 * minute,
+                latency=latency(100.0 * minute, 2.0 * minute),
+            )
+        ]
         if minute >= 4:
             age = minute - 3
             ours.append(pod(minute, "v8-b", 3.5, requests=50.0 * age, errors=0.0, latency=latency(50.0 * age, 0.0)))
         if minute >= 8:  # restarted: its counters begin again
-            ours[0] = pod(minute, "v8-a", requests=90.0 * (minute - 7), errors=2.0, latency=latency(90.0 * (minute - 7), 1.0))
+            ours[0] = pod(
+                minute, "v8-a", requests=90.0 * (minute - 7), errors=2.0, latency=latency(90.0 * (minute - 7), 1.0)
+            )
         if minute == 10:
             ours.pop()  # not there for one scrape
-        theirs = pod(minute, "v7-a", requests=7000.0 + 800 * minute, errors=70.0 + 8 * minute,
-                     latency=latency(7000.0 + 800 * minute, 100.0 + 16 * minute))
+        theirs = pod(
+            minute,
+            "v7-a",
+            requests=7000.0 + 800 * minute,
+            errors=70.0 + 8 * minute,
+            latency=latency(7000.0 + 800 * minute, 100.0 + 16 * minute),
+        )
         yield minute, reading("v8", minute, *ours), reading("v7", minute, theirs)
 
 
@@ -90,7 +105,14 @@ def test_the_same_reading_folded_twice_counts_once():
 
 
 def test_what_pods_counted_before_the_stage_is_only_recorded():
-    evidence = fold(begin("canary", BEGAN, "k"), reading("v8", 1, requests=5e5), reading("v7", 1, requests=9e6), "k", GATES, inputs(1))
+    evidence = fold(
+        begin("canary", BEGAN, "k"),
+        reading("v8", 1, requests=5e5),
+        reading("v7", 1, requests=9e6),
+        "k",
+        GATES,
+        inputs(1),
+    )
     assert evidence.samples == 0
     assert evidence.shares == Shares()
 
@@ -99,7 +121,9 @@ def test_a_pod_that_vanishes_and_comes_back_is_not_counted_twice():
     evidence = begin("canary", BEGAN, "k")
     both = lambda minute, n: (pod(minute, "v8-a", requests=n), pod(minute, "v8-b", requests=n))  # noqa: E731
     for minute, pods in ((1, both(1, 100.0)), (2, both(2, 150.0)), (3, both(3, 200.0)[:1]), (4, both(4, 250.0))):
-        evidence = fold(evidence, reading("v8", minute, *pods), reading("v7", minute, requests=1.0), "k", GATES, inputs(minute))
+        evidence = fold(
+            evidence, reading("v8", minute, *pods), reading("v7", minute, requests=1.0), "k", GATES, inputs(minute)
+        )
     assert evidence.samples == 2 * 150
 
 
@@ -108,11 +132,20 @@ def test_a_week_of_pods_that_come_and_go_does_not_grow_the_memory():
     for turn in range(1, 100):
         minute = turn * (hour + 1)
         pods = (pod(minute, f"v8-{turn}", minute - 5, requests=10.0),)
-        evidence = fold(evidence, reading("v8", minute, *pods), reading("v7", minute, requests=1.0), "k", GATES, inputs(minute))
+        evidence = fold(
+            evidence, reading("v8", minute, *pods), reading("v7", minute, requests=1.0), "k", GATES, inputs(minute)
+        )
     assert evidence.samples == 990
     assert len(evidence.candidate.pods) <= 2
     returned = (pod(minute + 1, "v8-3", 3 * (hour + 1) - 5, requests=10.0),)
-    again = fold(evidence, reading("v8", minute + 1, *returned), reading("v7", minute + 1, requests=1.0), "k", GATES, inputs(minute + 1))
+    again = fold(
+        evidence,
+        reading("v8", minute + 1, *returned),
+        reading("v7", minute + 1, requests=1.0),
+        "k",
+        GATES,
+        inputs(minute + 1),
+    )
     assert again.samples == 990
 
 
@@ -126,7 +159,11 @@ def test_a_candidate_that_cannot_be_read_leaves_the_evidence_and_is_unknown():
     assert stage.evidence.evaluated_at is not None
     assert stage.evidence.samples == before.samples
     verdict = stage.verdict()
-    assert (verdict.result, verdict.reason, verdict.sentence) == (Result.UNKNOWN, "MetricsUnavailable", "pod v8-a answered with HTML")
+    assert (verdict.result, verdict.reason, verdict.sentence) == (
+        Result.UNKNOWN,
+        "MetricsUnavailable",
+        "pod v8-a answered with HTML",
+    )
     stage.look(counted(requests=1000, errors=10), counted(requests=9000, errors=90))
     assert stage.verdict().result is Result.PASS
     assert stage.evidence.samples == 13000
@@ -161,11 +198,15 @@ def test_intervals_of_different_length_are_never_compared():
     before = stage.evidence
     stage.fold(reading("v8", 5, **counted(requests=400, errors=4)), unreadable("v7", 5))
     stage.fold(unreadable("v8", 6), reading("v7", 6, **counted(requests=4500, errors=45)))
-    stage.fold(reading("v8", 7, **counted(requests=500, errors=5)), reading("v7", 7, **counted(requests=5400, errors=54)))
+    stage.fold(
+        reading("v8", 7, **counted(requests=500, errors=5)), reading("v7", 7, **counted(requests=5400, errors=54))
+    )
     assert stage.evidence.gates["errors"].state["sums"] == before.gates["errors"].state["sums"]
     assert stage.evidence.shares == before.shares
     assert stage.evidence.gates["errors"].state["total"] == 500
-    stage.fold(reading("v8", 8, **counted(requests=600, errors=6)), reading("v7", 8, **counted(requests=6300, errors=63)))
+    stage.fold(
+        reading("v8", 8, **counted(requests=600, errors=6)), reading("v7", 8, **counted(requests=6300, errors=63))
+    )
     assert stage.evidence.shares == Shares(before.shares.candidate + 100, before.shares.incumbent + 900)
 
 
@@ -221,7 +262,12 @@ def test_an_advisory_gate_is_marked_as_such():
 
 def test_alpha_is_split_over_all_gates_of_all_stages_that_can_fail_by_chance():
     shadow = (gate(name="drift", drift={}), gate(name="latency", latency={"slo": "1s"}))
-    canary = (ERRORS, LATENCY, gate(name="query", query={"source": "p", "query": "up", "min": 1}), gate(name="noted", errorRate={}, advisory=True))
+    canary = (
+        ERRORS,
+        LATENCY,
+        gate(name="query", query={"source": "p", "query": "up", "min": 1}),
+        gate(name="noted", errorRate={}, advisory=True),
+    )
     assert split_alpha(0.05, {"Shadow": shadow, "Canary": canary}) == pytest.approx(0.0125)
     assert split_alpha(0.05, {"Validation": ()}) == 0.05
 
@@ -230,12 +276,16 @@ def test_only_what_a_gate_needs_is_read_and_remembered():
     gates = (*GATES, gate(name="drift", drift={"features": ["age"]}))
     assert candidate_series(gates) == ("requests", "errors", "latency", "feature/age")
     assert incumbent_series(gates) == ("requests", "errors", "latency")
-    stage = Stage(*gates).look({"requests": 1.0, "feature/age": latency(1.0, 0.0), "feature/income": latency(1.0, 0.0)}, {"requests": 1.0})
+    stage = Stage(*gates).look(
+        {"requests": 1.0, "feature/age": latency(1.0, 0.0), "feature/income": latency(1.0, 0.0)}, {"requests": 1.0}
+    )
     assert set(stage.evidence.candidate.pods["v8-a"].series) == {"requests", "feature/age"}
 
 
 def test_gates_of_a_rollout_are_remembered_in_few_bytes():
-    stage = Stage(*GATES).looks(200, {"requests": 987.0, "errors": 3.0, "latency": latency(987.0, 4.0)}, {"requests": 9871.0, "errors": 7.0})
+    stage = Stage(*GATES).looks(
+        200, {"requests": 987.0, "errors": 3.0, "latency": latency(987.0, 4.0)}, {"requests": 9871.0, "errors": 7.0}
+    )
     assert len(json.dumps(stage.evidence.to_dict())) < 2500
 
 

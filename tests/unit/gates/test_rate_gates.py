@@ -113,9 +113,13 @@ def test_the_incumbents_rate_before_the_stage_is_taken_from_its_lifetime():
 
 
 def test_more_slow_requests_than_the_bound_allows_fail():
-    verdict = Stage(SLOW).looks(
-        12, {"requests": 1000.0, "latency": latency(1000, 80)}, {"requests": 9000.0, "latency": latency(9000, 90)}
-    ).verdict()
+    verdict = (
+        Stage(SLOW)
+        .looks(
+            12, {"requests": 1000.0, "latency": latency(1000, 80)}, {"requests": 9000.0, "latency": latency(9000, 90)}
+        )
+        .verdict()
+    )
     assert verdict.result is Result.FAIL
     assert verdict.figure == pytest.approx(0.07)
     assert verdict.sentence.startswith("requests slower than 0.5 s rose by 6.")
@@ -124,23 +128,33 @@ def test_more_slow_requests_than_the_bound_allows_fail():
 def test_an_objective_between_two_edges_is_judged_at_the_lower_one_and_says_so():
     between = gate(name="latency", latency={"slo": "400ms", "maxIncrease": 0.01})
     quick = Binned((0.1, 0.25, 0.5, 1.0), (900.0, 50.0, 50.0, 0.0, 0.0))
-    verdict = Stage(between).looks(12, {"requests": 1000.0, "latency": quick}, {"requests": 9000.0, "latency": latency(9000, 90)}).verdict()
+    verdict = (
+        Stage(between)
+        .looks(12, {"requests": 1000.0, "latency": quick}, {"requests": 9000.0, "latency": latency(9000, 90)})
+        .verdict()
+    )
     assert verdict.result is Result.FAIL
     assert verdict.figure == pytest.approx(0.04)
     assert "slower than 0.25 s (the bucket edge below the objective of 0.4 s)" in verdict.sentence
 
 
 def test_an_objective_below_every_edge_is_unknown():
-    verdict = Stage(gate(latency={"slo": "50ms"})).looks(
-        3, {"requests": 10.0, "latency": latency(10, 0)}, {"requests": 10.0, "latency": latency(10, 0)}
-    ).verdict()
+    verdict = (
+        Stage(gate(latency={"slo": "50ms"}))
+        .looks(3, {"requests": 10.0, "latency": latency(10, 0)}, {"requests": 10.0, "latency": latency(10, 0)})
+        .verdict()
+    )
     assert (verdict.result, verdict.reason) == (Result.UNKNOWN, "InvalidResult")
     assert "no bucket edge at or below 0.05 s" in verdict.sentence
 
 
 def test_versions_with_other_buckets_are_compared_at_an_edge_that_both_have():
     theirs = Binned((0.1, 0.25, 1.0), (8000.0, 500.0, 410.0, 90.0))
-    verdict = Stage(SLOW).looks(12, {"requests": 1000.0, "latency": latency(1000, 80)}, {"requests": 9000.0, "latency": theirs}).verdict()
+    verdict = (
+        Stage(SLOW)
+        .looks(12, {"requests": 1000.0, "latency": latency(1000, 80)}, {"requests": 9000.0, "latency": theirs})
+        .verdict()
+    )
     assert "slower than 0.25 s" in verdict.sentence
 
 

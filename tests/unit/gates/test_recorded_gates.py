@@ -15,7 +15,9 @@ QUERY = gate(name="cost", query={"source": "platform", "query": "sum(cost)", "mi
 
 
 def judged(item, **context):
-    return judge(begin("Validation", BEGAN, ""), [item], inputs(10, candidate_digest=OURS, incumbent_digest=THEIRS, **context))[0]
+    return judge(
+        begin("Validation", BEGAN, ""), [item], inputs(10, candidate_digest=OURS, incumbent_digest=THEIRS, **context)
+    )[0]
 
 
 def answered(value=None, problem=None, reason="InvalidResult", age=0.0):
@@ -29,10 +31,21 @@ def answered(value=None, problem=None, reason="InvalidResult", age=0.0):
         pytest.param({"value": 3.0}, Result.PASS, "the query gives 3, within the bound of 5", id="within"),
         pytest.param({"value": 5.5}, Result.FAIL, "the query gives 5.5, above the maximum of 5", id="above"),
         pytest.param({"value": 0.2}, Result.FAIL, "the query gives 0.2, below the minimum of 1", id="below"),
-        pytest.param({"value": float("nan")}, Result.UNKNOWN, "source platform answered nan, which is no finite number", id="NaN"),
-        pytest.param({"value": float("inf")}, Result.UNKNOWN, "source platform answered inf, which is no finite number", id="Inf"),
-        pytest.param({"problem": "the query gave two series"}, Result.UNKNOWN, "the query gave two series", id="two series"),
-        pytest.param({"value": 3.0, "age": 300}, Result.UNKNOWN, "the answer of source platform is 300 s old; at most 2m is allowed", id="stale"),
+        pytest.param(
+            {"value": float("nan")}, Result.UNKNOWN, "source platform answered nan, which is no finite number", id="NaN"
+        ),
+        pytest.param(
+            {"value": float("inf")}, Result.UNKNOWN, "source platform answered inf, which is no finite number", id="Inf"
+        ),
+        pytest.param(
+            {"problem": "the query gave two series"}, Result.UNKNOWN, "the query gave two series", id="two series"
+        ),
+        pytest.param(
+            {"value": 3.0, "age": 300},
+            Result.UNKNOWN,
+            "the answer of source platform is 300 s old; at most 2m is allowed",
+            id="stale",
+        ),
     ],
 )
 def test_a_query_gives_one_finite_fresh_number_or_nothing(answer, result, sentence):
@@ -45,13 +58,22 @@ def test_a_query_that_was_not_asked_is_unknown():
 
 
 def evaluation(name="v8-holdout", digest=OURS, auc=0.87, day=-1.0, dataset=DATA, valid_until=None, metric="auc"):
-    return ModelEvaluation.model_validate({
-        "metadata": {"name": name},
-        "spec": {
-            "model": "credit", "version": "v8", "versionDigest": digest, "name": "holdout", "evaluator": "ci", "dataset": dataset,
-            "metrics": [{"name": metric, "value": auc}], "at": BEGAN + timedelta(days=day), "validUntil": valid_until,
-        },
-    })
+    return ModelEvaluation.model_validate(
+        {
+            "metadata": {"name": name},
+            "spec": {
+                "model": "credit",
+                "version": "v8",
+                "versionDigest": digest,
+                "name": "holdout",
+                "evaluator": "ci",
+                "dataset": dataset,
+                "metrics": [{"name": metric, "value": auc}],
+                "at": BEGAN + timedelta(days=day),
+                "validUntil": valid_until,
+            },
+        }
+    )
 
 
 def holdout(**bounds):
@@ -64,26 +86,76 @@ INCUMBENTS = evaluation("v7-holdout", THEIRS, 0.88)
 @pytest.mark.parametrize(
     ("bounds", "evaluations", "result", "says"),
     [
-        pytest.param({"min": 0.8}, [evaluation()], Result.PASS, "auc is 0.87 in evaluation v8-holdout, within the bound of 0.8", id="good"),
+        pytest.param(
+            {"min": 0.8},
+            [evaluation()],
+            Result.PASS,
+            "auc is 0.87 in evaluation v8-holdout, within the bound of 0.8",
+            id="good",
+        ),
         pytest.param({"min": 0.9}, [evaluation()], Result.FAIL, "below the minimum of 0.9", id="below"),
         pytest.param({"max": 0.5}, [evaluation()], Result.FAIL, "above the maximum of 0.5", id="above"),
         pytest.param({"min": 0.8}, [], Result.UNKNOWN, "there is no evaluation holdout of v8", id="none"),
-        pytest.param({"min": 0.8}, [evaluation(digest=THEIRS)], Result.UNKNOWN, "there is no evaluation", id="of another artifact"),
+        pytest.param(
+            {"min": 0.8},
+            [evaluation(digest=THEIRS)],
+            Result.UNKNOWN,
+            "there is no evaluation",
+            id="of another artifact",
+        ),
         pytest.param({"min": 0.8}, [evaluation(day=1)], Result.UNKNOWN, "there is no evaluation", id="from the future"),
-        pytest.param({"min": 0.8}, [evaluation(metric="f1")], Result.UNKNOWN, "has no finite metric auc", id="without the metric"),
+        pytest.param(
+            {"min": 0.8}, [evaluation(metric="f1")], Result.UNKNOWN, "has no finite metric auc", id="without the metric"
+        ),
         pytest.param({"min": 0.8, "maxAge": "12h"}, [evaluation()], Result.UNKNOWN, "older than 12h", id="too old"),
-        pytest.param({"min": 0.8}, [evaluation(valid_until=BEGAN)], Result.UNKNOWN, "was valid until 2026-03-01 09:00 UTC", id="expired"),
-        pytest.param({"min": 0.8}, [evaluation(auc=0.7, day=-2), evaluation("newer")], Result.PASS, "evaluation newer", id="the newest counts"),
         pytest.param(
-            {"versusIncumbent": {"maxDecrease": 0.02}}, [evaluation(), INCUMBENTS], Result.PASS, "0.01 below v7 on the same data set", id="close enough",
+            {"min": 0.8},
+            [evaluation(valid_until=BEGAN)],
+            Result.UNKNOWN,
+            "was valid until 2026-03-01 09:00 UTC",
+            id="expired",
         ),
-        pytest.param({"versusIncumbent": {"maxDecrease": 0.005}}, [evaluation(), INCUMBENTS], Result.FAIL, "(bound 0.005)", id="worse"),
         pytest.param(
-            {"versusIncumbent": {"maxDecrease": 0.02}}, [evaluation(dataset=OTHER_DATA), INCUMBENTS], Result.UNKNOWN, "another data set", id="other data",
+            {"min": 0.8},
+            [evaluation(auc=0.7, day=-2), evaluation("newer")],
+            Result.PASS,
+            "evaluation newer",
+            id="the newest counts",
         ),
-        pytest.param({"versusIncumbent": {"maxDecrease": 0.02}}, [evaluation()], Result.UNKNOWN, "of v7 to compare with", id="no other"),
         pytest.param(
-            {"min": 0.9, "versusIncumbent": {"maxDecrease": 0.02}}, [evaluation()], Result.FAIL, "below the minimum", id="an absolute bound needs no other",
+            {"versusIncumbent": {"maxDecrease": 0.02}},
+            [evaluation(), INCUMBENTS],
+            Result.PASS,
+            "0.01 below v7 on the same data set",
+            id="close enough",
+        ),
+        pytest.param(
+            {"versusIncumbent": {"maxDecrease": 0.005}},
+            [evaluation(), INCUMBENTS],
+            Result.FAIL,
+            "(bound 0.005)",
+            id="worse",
+        ),
+        pytest.param(
+            {"versusIncumbent": {"maxDecrease": 0.02}},
+            [evaluation(dataset=OTHER_DATA), INCUMBENTS],
+            Result.UNKNOWN,
+            "another data set",
+            id="other data",
+        ),
+        pytest.param(
+            {"versusIncumbent": {"maxDecrease": 0.02}},
+            [evaluation()],
+            Result.UNKNOWN,
+            "of v7 to compare with",
+            id="no other",
+        ),
+        pytest.param(
+            {"min": 0.9, "versusIncumbent": {"maxDecrease": 0.02}},
+            [evaluation()],
+            Result.FAIL,
+            "below the minimum",
+            id="an absolute bound needs no other",
         ),
     ],
 )
@@ -96,5 +168,7 @@ def test_an_evaluation_is_held_against_bounds(bounds, evaluations, result, says)
 def test_a_first_version_is_compared_with_no_evaluation():
     verdict = judged(holdout(versusIncumbent={"maxDecrease": 0.02}), evaluations=(evaluation(),), incumbent=None)
     assert (verdict.result, verdict.applies) == (Result.INCONCLUSIVE, False)
-    verdict = judged(holdout(min=0.8, versusIncumbent={"maxDecrease": 0.02}), evaluations=(evaluation(),), incumbent=None)
+    verdict = judged(
+        holdout(min=0.8, versusIncumbent={"maxDecrease": 0.02}), evaluations=(evaluation(),), incumbent=None
+    )
     assert (verdict.result, verdict.applies) == (Result.PASS, True)

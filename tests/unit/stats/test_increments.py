@@ -63,7 +63,9 @@ def test_a_late_answer_of_an_earlier_time_is_not_a_restart():
 
 
 def test_a_new_pod_under_an_old_name_counts_from_zero():
-    assert look(reading(1060, requests=100.0), reading(1200, started_at=1100, requests=120.0)).counters == {"requests": 120.0}
+    assert look(reading(1060, requests=100.0), reading(1200, started_at=1100, requests=120.0)).counters == {
+        "requests": 120.0
+    }
 
 
 def test_a_clock_that_steps_back_loses_nothing():
@@ -83,7 +85,9 @@ def test_a_counter_that_first_appears_with_its_first_event_counts_it():
         pytest.param(Binned(EDGES, (1, -1, 0, 0)), "is negative", id="negative bucket"),
         pytest.param(Binned(EDGES, (1, 1)), "has bins that do not fit its edges", id="too few buckets"),
         pytest.param(Binned((1.0, 1.0), (1, 1, 1)), "has bins that do not fit its edges", id="edges out of order"),
-        pytest.param({str(i): 1.0 for i in range(MAXIMUM_CATEGORIES + 1)}, "categories", id="an identifier as category"),
+        pytest.param(
+            {str(i): 1.0 for i in range(MAXIMUM_CATEGORIES + 1)}, "categories", id="an identifier as category"
+        ),
     ],
 )
 def test_a_senseless_value_makes_its_series_invalid_and_no_other(value, because):
@@ -96,15 +100,19 @@ def test_after_an_invalid_value_the_series_is_only_recorded():
     increment = look(reading(1060, errors=1.0), reading(1120, errors=math.nan), reading(1180, errors=9.0))
     assert "errors" in increment.invalid
     assert increment.counters == {}
-    again = look(reading(1060, errors=1.0), reading(1120, errors=math.nan), reading(1180, errors=9.0), reading(1240, errors=11.0))
+    again = look(
+        reading(1060, errors=1.0), reading(1120, errors=math.nan), reading(1180, errors=9.0), reading(1240, errors=11.0)
+    )
     assert again == Increment(counters={"errors": 2.0})
 
 
 def test_pods_with_different_edges_are_summed_in_their_common_ones():
-    total = sum_increments([
-        Increment(binned={"latency": Binned((0.1, 0.5, 1.0), (1, 2, 3, 4))}),
-        Increment(binned={"latency": Binned((0.1, 1.0, 2.0), (5, 6, 7, 8))}),
-    ])
+    total = sum_increments(
+        [
+            Increment(binned={"latency": Binned((0.1, 0.5, 1.0), (1, 2, 3, 4))}),
+            Increment(binned={"latency": Binned((0.1, 1.0, 2.0), (5, 6, 7, 8))}),
+        ]
+    )
     assert total.binned["latency"] == Binned((0.1, 1.0), (6, 11, 19))
 
 
@@ -116,8 +124,16 @@ def test_a_series_that_is_invalid_on_one_pod_is_invalid_for_the_version():
 
 def test_memories_survive_being_written_as_json_and_share_their_edges():
     pods = {
-        name: PodMemory(500.5, 1060.25, {"latency": Binned(EDGES, (1.0, 2.0, 3.5, 0.0), 4.0), "requests": 7.0, "errors": None,
-                                         "prediction": {"yes": 3.0}})
+        name: PodMemory(
+            500.5,
+            1060.25,
+            {
+                "latency": Binned(EDGES, (1.0, 2.0, 3.5, 0.0), 4.0),
+                "requests": 7.0,
+                "errors": None,
+                "prediction": {"yes": 3.0},
+            },
+        )
         for name in ("v8-a", "v8-b")
     }
     document = json.loads(json.dumps(write_pods(pods)))

@@ -33,7 +33,9 @@ def watch_rates(runs, looks, requests, base, tolerance, harm, seed=11):
         rate = base * (1 + 0.5 * np.sin(2 * np.pi * look / looks))
         ours = random.binomial(requests, 0.05 + 0.45 * look / looks, runs)
         theirs = requests - ours
-        sums = sums.fold(random.binomial(ours, rate + harm), ours, random.binomial(theirs, rate), theirs, tolerance, base)
+        sums = sums.fold(
+            random.binomial(ours, rate + harm), ours, random.binomial(theirs, rate), theirs, tolerance, base
+        )
         bounds = sums.bounds(rho, ALPHA)
         enough = sums.intervals >= MINIMUM_INTERVALS
         now = enough & (bounds.low > tolerance) & ~passed
@@ -90,7 +92,9 @@ def test_overdispersion_between_intervals_widens_the_bounds():
         steady = steady.fold(10, 1000, 10, 1000, 0.0, 0.01)
         moving = moving.fold(60 if look % 2 else 0, 1000, 10, 1000, 0.0, 0.01)
     rho = mixing_parameter(0.01, 0.0, ALPHA)
-    assert float(moving.bounds(rho, ALPHA).high - moving.bounds(rho, ALPHA).estimate) > 2 * float(steady.bounds(rho, ALPHA).high)
+    assert float(moving.bounds(rho, ALPHA).high - moving.bounds(rho, ALPHA).estimate) > 2 * float(
+        steady.bounds(rho, ALPHA).high
+    )
 
 
 def test_the_boundary_is_tightest_near_the_variance_that_it_was_made_for():

@@ -63,7 +63,12 @@ class DataQualityKind:
     def judge(self, gate: Gate, state: State, context: GateContext) -> Verdict:
         features = _features(gate, context.baseline)
         if not features:
-            return unknown(gate, context, f"{context.candidate} has no baseline that says what its features look like", "NoBaseline")
+            return unknown(
+                gate,
+                context,
+                f"{context.candidate} has no baseline that says what its features look like",
+                "NoBaseline",
+            )
         missing = too_few(gate, context)
         if missing is not None:
             return missing
@@ -100,7 +105,9 @@ def _out_of_range(feature: FeatureBaseline, values: Distribution) -> float:
         return 0.0
     outside = 0.0
     if reference.counts[0] == 0 and values.edges[0] <= reference.edges[0]:
-        outside += sum(count for edge, count in zip(values.edges, values.counts, strict=False) if edge <= reference.edges[0])
+        outside += sum(
+            count for edge, count in zip(values.edges, values.counts, strict=False) if edge <= reference.edges[0]
+        )
     if reference.counts[-1] == 0 and values.edges[-1] >= reference.edges[-1]:
         outside += sum(
             count for edge, count in zip(values.edges, values.counts[1:], strict=True) if edge >= reference.edges[-1]
@@ -130,8 +137,12 @@ def _checks(gate: Gate, features: tuple[FeatureBaseline, ...], state: State) -> 
 def _judge_checks(gate: Gate, checks: list[Check], unseen: list[str], context: GateContext) -> Verdict:
     if not checks:
         return Verdict(
-            gate.name, Result.INCONCLUSIVE, "no feature is of a kind that this gate checks", "Inconclusive",
-            samples=context.candidate_samples, applies=False,
+            gate.name,
+            Result.INCONCLUSIVE,
+            "no feature is of a kind that this gate checks",
+            "Inconclusive",
+            samples=context.candidate_samples,
+            applies=False,
         )
     bad, total, bound = (np.array([getattr(check, field) for check in checks]) for field in ("bad", "total", "bound"))
     bounds = rate_bounds(bad, total, context.alpha / len(checks))
@@ -139,16 +150,24 @@ def _judge_checks(gate: Gate, checks: list[Check], unseen: list[str], context: G
     passed = (bounds.high <= bound) | ((bound == 0) & (bad == 0) & (bounds.high <= NONE_IN_PRACTICE))
     if not failed.any() and unseen:
         names = ", ".join(sorted(set(unseen))[:3])
-        return unknown(gate, context, f"no value of {names} has been seen yet, so its quality is unknown", "MetricsUnavailable")
+        return unknown(
+            gate, context, f"no value of {names} has been seen yet, so its quality is unknown", "MetricsUnavailable"
+        )
     if failed.any():
         result, reason = Result.FAIL, "Failed"
     elif passed.all():
         result, reason = Result.PASS, "Passed"
     else:
         result, reason = Result.INCONCLUSIVE, "Inconclusive"
-    worst = int(np.argmax(np.where(failed.any() & ~failed, -np.inf, bounds.low - bound + 1e-6 * np.nan_to_num(bounds.estimate))))
+    worst = int(
+        np.argmax(np.where(failed.any() & ~failed, -np.inf, bounds.low - bound + 1e-6 * np.nan_to_num(bounds.estimate)))
+    )
     check = checks[worst]
-    low, high, figure = float(bounds.low[worst]), float(bounds.high[worst]), float(np.nan_to_num(bounds.estimate[worst]))
+    low, high, figure = (
+        float(bounds.low[worst]),
+        float(bounds.high[worst]),
+        float(np.nan_to_num(bounds.estimate[worst])),
+    )
     tail = "" if result is not Result.INCONCLUSIVE else "; not enough yet to decide"
     count = int(failed.sum()) if result is Result.FAIL else len(checks)
     others = f"; {count} checks of {len(checks)} failed" if result is Result.FAIL else f"; the worst of {count} checks"
@@ -157,6 +176,14 @@ def _judge_checks(gate: Gate, checks: list[Check], unseen: list[str], context: G
         f"({percent(low)} to {percent(high)}, bound {percent(check.bound)}){others if len(checks) > 1 else ''}{tail}"
     )
     return Verdict(
-        gate.name, result, sentence, reason, figure=figure, low=low, high=high, bound=check.bound,
-        samples=round(check.total), method="beta-binomial confidence sequence",
+        gate.name,
+        result,
+        sentence,
+        reason,
+        figure=figure,
+        low=low,
+        high=high,
+        bound=check.bound,
+        samples=round(check.total),
+        method="beta-binomial confidence sequence",
     )

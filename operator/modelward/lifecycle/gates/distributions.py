@@ -69,7 +69,11 @@ class DistributionKind:
 
     def fold(self, gate: Gate, state: State, look: Look, context: GateContext) -> State:
         if self.compares(gate):
-            return state if look.incumbent is None else self._fold_comparison(gate, state, look.candidate, look.incumbent, context)
+            return (
+                state
+                if look.incumbent is None
+                else self._fold_comparison(gate, state, look.candidate, look.incumbent, context)
+            )
         references = self._references(gate, context)
         return {
             name: _fold_baseline(state.get(name), reference, live)
@@ -80,13 +84,22 @@ class DistributionKind:
     def judge(self, gate: Gate, state: State, context: GateContext) -> Verdict:
         spec = self.spec_of(gate)
         if self.compares(gate) and context.incumbent is None:
-            sentence = f"live distributions are compared with an incumbent, and {context.candidate} has none that gets traffic"
+            sentence = (
+                f"live distributions are compared with an incumbent, and {context.candidate} has none that gets traffic"
+            )
             return Verdict(
-                gate.name, Result.INCONCLUSIVE, sentence, "NoIncumbent", samples=context.candidate_samples, applies=False
+                gate.name,
+                Result.INCONCLUSIVE,
+                sentence,
+                "NoIncumbent",
+                samples=context.candidate_samples,
+                applies=False,
             )
         references = {} if self.compares(gate) else self._references(gate, context)
         if not self.compares(gate) and not references:
-            return unknown(gate, context, f"{context.candidate} has no baseline to compare live traffic with", "NoBaseline")
+            return unknown(
+                gate, context, f"{context.candidate} has no baseline to compare live traffic with", "NoBaseline"
+            )
         missing = too_few(gate, context)
         if missing is not None:
             return missing
@@ -98,7 +111,9 @@ class DistributionKind:
     def _references(self, gate: Gate, context: GateContext) -> dict[str, Distribution]:
         known = {} if context.baseline is None else self.in_baseline(context.baseline)
         wanted = self.series(gate)
-        return {name: value for name, value in known.items() if name in wanted or any(item.endswith("/") for item in wanted)}
+        return {
+            name: value for name, value in known.items() if name in wanted or any(item.endswith("/") for item in wanted)
+        }
 
     def _fold_comparison(
         self, gate: Gate, state: State, ours: Increment, theirs: Increment, context: GateContext
@@ -106,7 +121,8 @@ class DistributionKind:
         wanted = self.series(gate)
         live: dict[str, Distribution] = {**ours.binned, **ours.categories}
         names = {
-            name for name in live
+            name
+            for name in live
             if name in wanted or any(item.endswith("/") and name.startswith(item) for item in wanted)
         }
         folded = dict(state)
@@ -188,7 +204,9 @@ def _find(spec: DriftGate, name: str, memory: State | None, reference: Distribut
     return Finding(label, *_weigh(spec, expected, observed, certain), certain)
 
 
-def _against_baseline(memory: Mapping[str, Any], reference: Distribution | None, alpha: float) -> tuple[Floats, Floats, float] | str:
+def _against_baseline(
+    memory: Mapping[str, Any], reference: Distribution | None, alpha: float
+) -> tuple[Floats, Floats, float] | str:
     """The baseline's counts, the live ones, and what the total variation is at least."""
     expected = None if reference is None else Bins.from_json(memory["bins"]).count(reference)
     if expected is None or expected.sum() <= 0:
@@ -237,14 +255,19 @@ def _conclude(spec: DriftGate, gate: Gate, findings: list[Finding], context: Gat
     if least > spec.max_drifted_share:
         result, reason = Result.FAIL, "Failed"
     elif unseen or not findings:
-        return unknown(gate, context, _unseen(unseen, len(findings), context), "MetricsUnavailable", bound=spec.threshold)
+        return unknown(
+            gate, context, _unseen(unseen, len(findings), context), "MetricsUnavailable", bound=spec.threshold
+        )
     elif most <= spec.max_drifted_share:
         result, reason = Result.PASS, "Passed"
     else:
         result, reason = Result.INCONCLUSIVE, "Inconclusive"
     alone = len(findings) == 1
     return Verdict(
-        gate.name, result, _sentence(spec, result, findings, context), reason,
+        gate.name,
+        result,
+        _sentence(spec, result, findings, context),
+        reason,
         figure=findings[0].distance if alone else least,
         low=None if alone else least,
         high=None if alone else most,
@@ -263,7 +286,9 @@ def _sentence(spec: DriftGate, result: Result, findings: list[Finding], context:
     limit = f"threshold {number(spec.threshold)}"
     of = requests(context.candidate_samples)
     if len(findings) == 1:
-        verb = {Result.FAIL: "drifted from", Result.PASS: "fits"}.get(result, "cannot be told apart from or matched with")
+        verb = {Result.FAIL: "drifted from", Result.PASS: "fits"}.get(
+            result, "cannot be told apart from or matched with"
+        )
         if result is Result.PASS and drifted:
             verb = "drifted, as the gate allows, from"
         return f"{findings[0].name} {verb} {reference}: {_method(spec)} {number(worst[0].distance)} ({limit}), {of}"
@@ -289,13 +314,25 @@ def _empty_shares(bins: int) -> MeanShare:
     """Totals are the same for all bins, so they are kept once."""
     each, once = np.zeros(bins), np.zeros(())
     return MeanShare(
-        weighted=each, weight=once, squares=once, squares_first=each, squares_second=each, intervals=once,
+        weighted=each,
+        weight=once,
+        squares=once,
+        squares_first=each,
+        squares_second=each,
+        intervals=once,
     )
 
 
 def _empty_differences(bins: int) -> RateDifference:
     each, once = np.zeros(bins), np.zeros(())
     return RateDifference(
-        weighted=each, weight=once, variance=each, squares=once, squares_first=each, squares_second=each,
-        intervals=once, past_excess=each, past_total=once,
+        weighted=each,
+        weight=once,
+        variance=each,
+        squares=once,
+        squares_first=each,
+        squares_second=each,
+        intervals=once,
+        past_excess=each,
+        past_total=once,
     )

@@ -39,15 +39,21 @@ class EvaluationKind:
             return unknown(gate, context, expired, "StaleEvaluation")
         metric = _metric(newest, spec.metric)
         if metric is None:
-            return unknown(gate, context, f"evaluation {newest.metadata.name} has no finite metric {spec.metric}", "InvalidResult")
+            return unknown(
+                gate, context, f"evaluation {newest.metadata.name} has no finite metric {spec.metric}", "InvalidResult"
+            )
         return _hold_against_bounds(gate, spec, newest, metric, context)
 
 
 def newest_evaluation(name: str, digest: str, context: GateContext) -> ModelEvaluation | None:
     """The newest, by the time that it is about, of this name for this digest; one dated in the future is not evidence yet."""
     matching = [
-        evaluation for evaluation in context.evaluations
-        if evaluation.spec.name == name and digest and evaluation.spec.version_digest == digest and evaluation.spec.at <= context.now
+        evaluation
+        for evaluation in context.evaluations
+        if evaluation.spec.name == name
+        and digest
+        and evaluation.spec.version_digest == digest
+        and evaluation.spec.at <= context.now
     ]
     return max(matching, key=lambda evaluation: (evaluation.spec.at, evaluation.metadata.name), default=None)
 
@@ -74,7 +80,15 @@ def _hold_against_bounds(
 
     def verdict(result: Result, sentence: str, reason: str, bound: float | None) -> Verdict:
         return Verdict(
-            gate.name, result, sentence, reason, figure=metric.value, low=metric.low, high=metric.high, bound=bound, method="evaluation"
+            gate.name,
+            result,
+            sentence,
+            reason,
+            figure=metric.value,
+            low=metric.low,
+            high=metric.high,
+            bound=bound,
+            method="evaluation",
         )
 
     for broken, limit in _absolute(spec, metric.value):
@@ -89,9 +103,20 @@ def _hold_against_bounds(
         if bound is None:
             sentence = f"{told}; it is compared with an incumbent's, and there is none"
             return Verdict(
-                gate.name, Result.INCONCLUSIVE, sentence, "NoIncumbent", figure=metric.value, method="evaluation", applies=False
+                gate.name,
+                Result.INCONCLUSIVE,
+                sentence,
+                "NoIncumbent",
+                figure=metric.value,
+                method="evaluation",
+                applies=False,
             )
-        return verdict(Result.PASS, f"{told}, within the bound of {number(bound)}; there is no incumbent to compare with", "Passed", bound)
+        return verdict(
+            Result.PASS,
+            f"{told}, within the bound of {number(bound)}; there is no incumbent to compare with",
+            "Passed",
+            bound,
+        )
     return _versus_incumbent(gate, spec, evaluation, metric, told, context)
 
 
@@ -103,14 +128,24 @@ def _absolute(spec: EvaluationGate, value: float) -> Iterator[tuple[str, float]]
 
 
 def _versus_incumbent(
-    gate: Gate, spec: EvaluationGate, evaluation: ModelEvaluation, metric: EvaluationMetric, told: str, context: GateContext
+    gate: Gate,
+    spec: EvaluationGate,
+    evaluation: ModelEvaluation,
+    metric: EvaluationMetric,
+    told: str,
+    context: GateContext,
 ) -> Verdict:
     """Figures on different data cannot be compared; a data set is the same when its digest is."""
     versus = present(spec.versus_incumbent)
     other = newest_evaluation(spec.name, context.incumbent_digest, context)
     usual = None if other is None else _metric(other, spec.metric)
     if other is None or usual is None:
-        return unknown(gate, context, f"{told}; there is no evaluation {spec.name} of {context.incumbent} to compare with", "NoEvaluation")
+        return unknown(
+            gate,
+            context,
+            f"{told}; there is no evaluation {spec.name} of {context.incumbent} to compare with",
+            "NoEvaluation",
+        )
     if evaluation.spec.dataset is None or evaluation.spec.dataset != other.spec.dataset:
         sentence = f"{told}; that of {context.incumbent} was made on another data set, so the two cannot be compared"
         return unknown(gate, context, sentence, "DatasetMismatch")
@@ -123,6 +158,11 @@ def _versus_incumbent(
         f"{context.incumbent} on the same data set (bound {number(present(allowed))})"
     )
     return Verdict(
-        gate.name, Result.FAIL if fell or rose else Result.PASS, compared, "Failed" if fell or rose else "Passed",
-        figure=change, bound=allowed, method="evaluation on the same data set",
+        gate.name,
+        Result.FAIL if fell or rose else Result.PASS,
+        compared,
+        "Failed" if fell or rose else "Passed",
+        figure=change,
+        bound=allowed,
+        method="evaluation on the same data set",
     )

@@ -37,7 +37,9 @@ def _judge_answer(gate: Gate, spec: QueryGate, context: GateContext) -> Verdict:
     if answer.problem is not None or answer.value is None:
         return unknown(gate, context, answer.problem or f"source {spec.source} gave no number", answer.reason)
     if not math.isfinite(answer.value):
-        return unknown(gate, context, f"source {spec.source} answered {answer.value}, which is no finite number", "InvalidResult")
+        return unknown(
+            gate, context, f"source {spec.source} answered {answer.value}, which is no finite number", "InvalidResult"
+        )
     age = 0.0 if answer.at is None else context.now.timestamp() - answer.at
     if age > spec.max_staleness.total_seconds():
         sentence = f"the answer of source {spec.source} is {age:.0f} s old; at most {format_duration(spec.max_staleness)} is allowed"
@@ -57,5 +59,8 @@ def _hold_against_bounds(gate: Gate, spec: QueryGate, value: float, context: Gat
         Result.FAIL if below or above else Result.PASS,
         f"the query gives {number(value)}, {side} of {number(present(bound))}",
         "Failed" if below or above else "Passed",
-        figure=value, bound=bound, samples=context.candidate_samples, method="query",
+        figure=value,
+        bound=bound,
+        samples=context.candidate_samples,
+        method="query",
     )

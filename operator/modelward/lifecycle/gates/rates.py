@@ -44,7 +44,11 @@ class RateRule:
 def empty() -> State:
     """Nothing compared, nothing counted; rho is fixed when the first comparison shows what is usual."""
     return {
-        "sums": RateDifference.empty().to_json(), "prior": None, "rho": None, "events": 0.0, "total": 0.0,
+        "sums": RateDifference.empty().to_json(),
+        "prior": None,
+        "rho": None,
+        "events": 0.0,
+        "total": 0.0,
         "change": ChangeEvidence().to_json(),
     }
 
@@ -94,8 +98,16 @@ def _judge_breaker(rule: RateRule, gate: Gate, state: State, context: GateContex
         f"abort above {percent(rule.abort_above)}), {requests(round(state['total']))}"
     )
     return Verdict(
-        gate.name, Result.FAIL if tripped else Result.INCONCLUSIVE, sentence, "BreakerTripped" if tripped else "Inconclusive",
-        figure=float(bounds.estimate), low=low, high=high, bound=rule.abort_above, samples=round(state["total"]), method=BREAKER,
+        gate.name,
+        Result.FAIL if tripped else Result.INCONCLUSIVE,
+        sentence,
+        "BreakerTripped" if tripped else "Inconclusive",
+        figure=float(bounds.estimate),
+        low=low,
+        high=high,
+        bound=rule.abort_above,
+        samples=round(state["total"]),
+        method=BREAKER,
     )
 
 
@@ -107,8 +119,16 @@ def _changed(rule: RateRule, gate: Gate, change: ChangeEvidence, context: GateCo
         f"(abort above {percent(present(rule.abort_above))}), the newest {requests(round(change.recent_total))}"
     )
     return Verdict(
-        gate.name, Result.FAIL, sentence, "BreakerTripped", figure=float(bounds.estimate), low=float(bounds.low),
-        high=float(bounds.high), bound=rule.abort_above, samples=round(change.recent_total), method=CHANGE,
+        gate.name,
+        Result.FAIL,
+        sentence,
+        "BreakerTripped",
+        figure=float(bounds.estimate),
+        low=float(bounds.low),
+        high=float(bounds.high),
+        bound=rule.abort_above,
+        samples=round(change.recent_total),
+        method=CHANGE,
     )
 
 
@@ -116,12 +136,26 @@ def _nothing_to_compare(rule: RateRule, gate: Gate, breaker: Verdict | None, con
     sentence = f"{rule.noun} are compared with an incumbent, and {context.candidate} has none that gets traffic"
     if breaker is None:
         return Verdict(
-            gate.name, Result.INCONCLUSIVE, sentence, "NoIncumbent", bound=rule.max_increase,
-            samples=context.candidate_samples, applies=False,
+            gate.name,
+            Result.INCONCLUSIVE,
+            sentence,
+            "NoIncumbent",
+            bound=rule.max_increase,
+            samples=context.candidate_samples,
+            applies=False,
         )
     return Verdict(
-        gate.name, Result.INCONCLUSIVE, f"{sentence}; {breaker.sentence}", "NoIncumbent", figure=breaker.figure, low=breaker.low,
-        high=breaker.high, bound=breaker.bound, samples=breaker.samples, method=breaker.method, applies=False,
+        gate.name,
+        Result.INCONCLUSIVE,
+        f"{sentence}; {breaker.sentence}",
+        "NoIncumbent",
+        figure=breaker.figure,
+        low=breaker.low,
+        high=breaker.high,
+        bound=breaker.bound,
+        samples=breaker.samples,
+        method=breaker.method,
+        applies=False,
     )
 
 
@@ -129,15 +163,24 @@ def _judge_comparison(rule: RateRule, gate: Gate, state: State, context: GateCon
     sums = RateDifference.from_json(state["sums"])
     intervals = int(sums.intervals)
     if state["rho"] is None or intervals == 0:
-        sentence = f"there was no interval yet in which both {context.candidate} and {context.incumbent} answered requests"
+        sentence = (
+            f"there was no interval yet in which both {context.candidate} and {context.incumbent} answered requests"
+        )
         return unknown(gate, context, sentence, "InsufficientSamples", bound=rule.max_increase)
     bounds = sums.bounds(state["rho"], rule.comparison_alpha(context.alpha))
     figure, low, high = float(bounds.estimate), float(bounds.low), float(bounds.high)
     result = _decide(low, high, rule.max_increase, intervals)
     return Verdict(
-        gate.name, result, _sentence(rule, result, low, high, intervals, context), _REASONS[result],
-        figure=figure, low=float(np.clip(low, -1, 1)), high=float(np.clip(high, -1, 1)), bound=rule.max_increase,
-        samples=context.candidate_samples, method=COMPARISON,
+        gate.name,
+        result,
+        _sentence(rule, result, low, high, intervals, context),
+        _REASONS[result],
+        figure=figure,
+        low=float(np.clip(low, -1, 1)),
+        high=float(np.clip(high, -1, 1)),
+        bound=rule.max_increase,
+        samples=context.candidate_samples,
+        method=COMPARISON,
     )
 
 
@@ -155,7 +198,8 @@ def _decide(low: float, high: float, bound: float, intervals: int) -> Result:
 def _sentence(rule: RateRule, result: Result, low: float, high: float, intervals: int, context: GateContext) -> str:
     low, high = max(low, -1.0), min(high, 1.0)
     change = (
-        f"rose by {points(low)} to {points(high)} percentage points over" if low > 0
+        f"rose by {points(low)} to {points(high)} percentage points over"
+        if low > 0
         else f"changed by {points(low)} to {points(high)} percentage points against"
     )
     text = f"{rule.noun} {change} {context.incumbent} (bound {points(rule.max_increase)}), {requests(context.candidate_samples)}"

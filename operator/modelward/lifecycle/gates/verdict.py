@@ -118,7 +118,9 @@ def unknown(gate: Gate, context: GateContext, sentence: str, reason: str, bound:
 def too_few(gate: Gate, context: GateContext) -> Verdict | None:
     """Unknown while the candidate has answered nothing, or less than the gate's `min_samples`."""
     if context.candidate_samples == 0:
-        return unknown(gate, context, f"{context.candidate} has answered no request that counts yet", "InsufficientSamples")
+        return unknown(
+            gate, context, f"{context.candidate} has answered no request that counts yet", "InsufficientSamples"
+        )
     if context.candidate_samples < gate.min_samples:
         sentence = f"{context.candidate} has answered {context.candidate_samples:,} of the {gate.min_samples:,} requests needed"
         return unknown(gate, context, sentence, "InsufficientSamples")
