@@ -205,6 +205,9 @@ state = "/run/containerd"
 [grpc]
   address = "{CONTAINERD_SOCKET}"
 
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{paths.containerd_root() / "opt"}"
+
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{PAUSE_IMAGE}"
   # Without CAP_SYS_RESOURCE a lower oom_score_adj is refused, and no sandbox would start.

@@ -21,6 +21,7 @@ from cluster.processes import Failure, run
 BASE = "localhost/modelward-base:1"
 _BASE_SUITE = "bookworm"
 _BASE_PACKAGES = ("python3", "python3-venv", "ca-certificates")
+_KEPT_BUILDS = 8
 _UNPRIVILEGED = "65532:65532"
 _HOST_AUTHORITIES = "/etc/ssl/certs"
 
@@ -91,6 +92,7 @@ def build(tag: str, recipe: Path, context: Path) -> str:
                 _build(reference, recipe, context, needs_base=needs_base)
                 _write_archive(reference, archive)
         _point_to(archive, link)
+        _forget_old_builds(reference)
     return reference
 
 
@@ -167,7 +169,9 @@ def _build(reference: str, recipe: Path, context: Path, *, needs_base: bool) -> 
     # pip inside the build trusts whom the host trusts.
     authorities = ("--volume", f"{_HOST_AUTHORITIES}:{_HOST_AUTHORITIES}:ro") if needs_base else ()
     arguments = ("--layers", "--pull-never", "--isolation", "chroot", *base, *authorities)
-    _run_buildah("bud", *arguments, "--tag", reference, "--file", str(recipe), str(context))
+    # An empty folder: without it buildah makes one under /etc.
+    networks = ("--cni-config-dir", str(paths.scratch("no-networks")))
+    _run_buildah("bud", *arguments, *networks, "--tag", reference, "--file", str(recipe), str(context))
 
 
 def _write_archive(reference: str, archive: Path) -> None:
@@ -205,7 +209,7 @@ def _archive_link(reference: str) -> Path:
 
 
 def _file_name(reference: str) -> str:
-    return re.sub(r"[^a-z0-9.-]", "_", reference.lower())
+    return reference.replace(":", "+").replace("/", "=")
 
 
 def _point_to(archive: Path, link: Path) -> None:
@@ -218,6 +222,18 @@ def _point_to(archive: Path, link: Path) -> None:
     fresh.replace(link)
     if before is not None:
         before.unlink(missing_ok=True)
+
+
+def _forget_old_builds(reference: str) -> None:
+    """Tags may name their content, so every change may bring a new one: the latest few of a name are kept."""
+    repository = reference.rpartition(":")[0]
+    listed = _run_buildah("images", "--format", "{{.Name}}:{{.Tag}}", "--filter", f"reference={repository}")
+    newest_first = [found for found in listed.splitlines() if found.rpartition(":")[0] == repository]
+    for old in newest_first[_KEPT_BUILDS:]:
+        if old != reference:
+            _run_buildah("rmi", old)
+            _archive_link(old).resolve().unlink(missing_ok=True)
+            _archive_link(old).unlink(missing_ok=True)
 
 
 def _digest_in_archive(archive: Path) -> str:
