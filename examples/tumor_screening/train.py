@@ -139,21 +139,21 @@ def counts(edges: list[float] | tuple[float, ...], values: Floats) -> list[int]:
     return [int(count) for count in np.bincount(bins, minlength=len(edges) + 1)]
 
 
-def write(output: Path) -> None:
-    """Write every version's artifacts and the held-out rows below `output`."""
+def write(output: Path, say: Callable[[str], object] = print) -> None:
+    """Write every version's artifacts and the held-out rows below `output`, and say how good they are."""
     for version in VERSIONS:
         trained = train(version)
         folder = output / version
         folder.mkdir(parents=True, exist_ok=True)
         joblib.dump(trained.pipeline, folder / "model.joblib")
         (folder / "baseline.json").write_text(json.dumps(trained.baseline, indent=1) + "\n")
-        print(f"{version}: held-out AUC {trained.auc:.4f}, accuracy {trained.accuracy:.3f}")
+        say(f"{version}: held-out AUC {trained.auc:.4f}, accuracy {trained.accuracy:.3f}")
     _, holdout = populations()
     with (output / "holdout.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(holdout.features)
         writer.writerows(holdout.rows.tolist())
-    print(f"holdout.csv: {len(holdout.rows)} rows")
+    say(f"holdout.csv: {len(holdout.rows)} rows")
 
 
 def _gain(feature: str) -> float:

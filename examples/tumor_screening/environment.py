@@ -1,0 +1,275 @@
+"""Where the demo and the end-to-end tests run: a cluster with the operator, installed as users install it.
+
+`prepare` may be called again and again: what is already there, and unchanged, costs a few seconds. It uses the local
+cluster of ``cluster/``, or the one that KUBECONFIG names; then the images come from MODELWARD_IMAGE and
+MODELWARD_EXAMPLE_IMAGE, and the gateway's address (a port-forward on this machine) from MODELWARD_GATEWAY_URL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import sklearn
+import yaml
+
+from cluster import binaries, contexts, images, lifecycle, paths, workloads
+from cluster.processes import Command, Failure, run
+from examples.tumor_screening import train
+
+Say = Callable[[str], None]
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+EXAMPLE = Path(__file__).resolve().parent
+MANIFESTS = EXAMPLE / "manifests"
+ARTIFACTS = EXAMPLE / "build"
+OPERATOR_NAMESPACE = "modelward-system"
+OPERATOR_RELEASE = "modelward"
+DEFINITIONS_RELEASE = "modelward-crds"
+PLATFORM_PROMETHEUS = {"name": "platform", "url": "http://prometheus.monitoring:9090"}
+DEFAULT_FORWARDED_GATEWAY = "http://127.0.0.1:8080"
+_UNFINISHED = "pending-install,pending-upgrade,pending-rollback,uninstalling"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A cluster in which the operator runs, and how to speak to it."""
+
+    kubeconfig: Path
+    gateway_url: str
+    operator_image: str
+    example_image: str
+    artifacts: Path
+    is_local: bool
+    started_here: bool  # the cluster was down when `prepare` was called
+    kubectl_program: Path
+    helm_program: Path
+    operator_namespace: str = OPERATOR_NAMESPACE
+
+    def kubectl(self, *arguments: str, given: str | None = None, timeout: float = 180) -> str:
+        """What kubectl printed.
+
+        Raises:
+            Failure: with what it said when it did not succeed.
+        """
+        command: Command = [self.kubectl_program, f"--kubeconfig={self.kubeconfig}", *arguments]
+        return run(command, given=given, timeout=timeout)
+
+    def helm(self, *arguments: str, given: str | None = None, timeout: float = 300) -> str:
+        """What helm printed; raises like `kubectl`."""
+        return run([self.helm_program, f"--kubeconfig={self.kubeconfig}", *arguments], given=given, timeout=timeout)
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """What ``kubectl get … --output=json`` says."""
+        return cast("dict[str, Any]", json.loads(self.kubectl("get", *arguments, "--output=json")))
+
+    def apply(self, *objects: Mapping[str, Any]) -> None:
+        """Server-side, as a GitOps tool applies."""
+        documents = yaml.safe_dump_all([dict(item) for item in objects], sort_keys=False)
+        self.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", given=documents)
+
+    def exists(self, *arguments: str) -> bool:
+        """Whether ``kubectl get …`` names anything, such as ``exists("namespace", "oncology")``."""
+        return bool(self.kubectl("get", *arguments, "--ignore-not-found", "--output=name").strip())
+
+    def delete_namespace(self, namespace: str, seconds: int = 60) -> None:
+        """Delete a namespace with the Models in it; one that is absent is fine.
+
+        The operator drains the Models. Where it cannot any more, because it is gone, their finalizer is taken off.
+        """
+        if not self.exists("namespace", namespace):
+            return
+        try:
+            self._delete_models(namespace, seconds)
+        except Failure:
+            self._release_models(namespace)
+        self.kubectl("delete", "namespace", namespace, f"--timeout={seconds}s", timeout=seconds + 30)
+
+    def uninstall(self) -> None:
+        """Remove the operator, and with the definitions every object of their kinds."""
+        for release in (OPERATOR_RELEASE, DEFINITIONS_RELEASE):
+            self.helm("uninstall", release, "--namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--wait")
+        self._delete_definitions()
+        self.kubectl("delete", "namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--timeout=60s")
+
+    def definitions(self) -> list[dict[str, Any]]:
+        """The definitions of our kinds that the cluster has."""
+        return [item for item in self.get("crd")["items"] if item["spec"]["group"] == "modelward.dev"]
+
+    def operator_log(self, lines: int = 100) -> str:
+        """The newest lines of what the operator logged."""
+        return self.kubectl("logs", "-n", OPERATOR_NAMESPACE, f"deployment/{OPERATOR_RELEASE}", f"--tail={lines}")
+
+    def _delete_models(self, namespace: str, seconds: int) -> None:
+        if self._knows_models():
+            self.kubectl("delete", "models.modelward.dev", "--all", "-n", namespace, f"--timeout={seconds}s")
+
+    def _release_models(self, namespace: str) -> None:
+        for name in self.kubectl("get", "models.modelward.dev", "-n", namespace, "--output=name").split():
+            self.kubectl("patch", name, "-n", namespace, "--type=merge", '--patch={"metadata":{"finalizers":null}}')
+
+    def _knows_models(self) -> bool:
+        return self.exists("crd", "models.modelward.dev")
+
+    def _delete_definitions(self) -> None:
+        # A Model holds its definition until its finalizer is off.
+        if self._knows_models():
+            for model in self.get("models.modelward.dev", "--all-namespaces")["items"]:
+                self._release_models(model["metadata"]["namespace"])
+        if ours := [item["metadata"]["name"] for item in self.definitions()]:
+            self.kubectl("delete", "crd", *ours, "--timeout=60s")
+
+
+def prepare(say: Say) -> Environment:
+    """Bring everything up that is not up yet: cluster, artifacts, images, definitions, operator.
+
+    Raises:
+        Failure: with a sentence for the person at the terminal.
+    """
+    environment = _existing_cluster(say) if _names_another_cluster() else _local_cluster(say)
+    _finish_deletions(environment)
+    _install_definitions(environment, say)
+    _install_operator(environment, say)
+    return environment
+
+
+def take_down_cluster() -> None:
+    """The local cluster; what is built and cached stays."""
+    lifecycle.down()
+
+
+def ensure_artifacts(say: Say) -> Path:
+    """Train every version, unless this very training has been done; the folder of the artifacts."""
+    marker = ARTIFACTS / "trained-by"
+    key = _training_key()
+    if marker.exists() and marker.read_text() == key:
+        return ARTIFACTS
+    with _timed(say, "training v1, v2, v3 and v4"):
+        shutil.rmtree(ARTIFACTS, ignore_errors=True)
+        train.write(ARTIFACTS, say)
+        marker.write_text(key)
+    return ARTIFACTS
+
+
+def _names_another_cluster() -> bool:
+    """`cluster up` tells users to export the local cluster's own kubeconfig: that names no other."""
+    named = os.environ.get("KUBECONFIG")
+    return bool(named) and Path(cast("str", named)).resolve() != paths.kubeconfig().resolve()
+
+
+def _local_cluster(say: Say) -> Environment:
+    ailments = lifecycle.ailments()
+    if ailments:
+        say(f"bringing the local cluster up ({ailments[0]})")
+        lifecycle.up()
+    artifacts = ensure_artifacts(say)
+    return Environment(
+        kubeconfig=paths.kubeconfig(),
+        gateway_url=workloads.GATEWAY_URL,
+        operator_image=_built_image("modelward", REPOSITORY / "Dockerfile", say),
+        example_image=_built_image("tumor-screening", EXAMPLE / "Dockerfile", say),
+        artifacts=artifacts,
+        is_local=True,
+        started_here=bool(ailments),
+        kubectl_program=binaries.path("kubectl"),
+        helm_program=binaries.path("helm"),
+    )
+
+
+def _existing_cluster(say: Say) -> Environment:
+    kubeconfig = Path(os.environ["KUBECONFIG"])
+    say(f"using the cluster of KUBECONFIG={kubeconfig}")
+    return Environment(
+        kubeconfig=kubeconfig,
+        gateway_url=os.environ.get("MODELWARD_GATEWAY_URL", DEFAULT_FORWARDED_GATEWAY).rstrip("/"),
+        operator_image=_named_image("MODELWARD_IMAGE"),
+        example_image=_named_image("MODELWARD_EXAMPLE_IMAGE"),
+        artifacts=ensure_artifacts(say),
+        is_local=False,
+        started_here=False,
+        kubectl_program=_program("kubectl"),
+        helm_program=_program("helm"),
+    )
+
+
+def _named_image(variable: str) -> str:
+    image = os.environ.get(variable, "")
+    if not image:
+        raise Failure(
+            f"KUBECONFIG names a cluster of yours: {variable} must name an image that it can pull (see README)"
+        )
+    return image
+
+
+def _program(name: str) -> Path:
+    found = shutil.which(name)
+    if found is None:
+        raise Failure(f"{name} is not on the PATH")
+    return Path(found)
+
+
+def _built_image(name: str, recipe: Path, say: Say) -> str:
+    """The tag says what is in it: another source is another tag, so that no pod runs an older one."""
+    tag = f"{name}:{contexts.key(REPOSITORY, recipe)}"
+    with _timed(say, f"image {tag}"):
+        reference = images.build(tag, recipe, REPOSITORY)
+        images.load([reference])
+    return reference
+
+
+def _finish_deletions(environment: Environment) -> None:
+    """An uninstall that was killed goes on in the API server; nothing can be installed into what is being deleted."""
+    if any("deletionTimestamp" in item["metadata"] for item in environment.definitions()):
+        environment.uninstall()
+    namespaces = environment.get("namespaces")["items"]
+    deleted = [item["metadata"]["name"] for item in namespaces if "deletionTimestamp" in item["metadata"]]
+    if OPERATOR_NAMESPACE in deleted:
+        environment.kubectl("wait", "--for=delete", f"namespace/{OPERATOR_NAMESPACE}", "--timeout=60s")
+
+
+def _install_definitions(environment: Environment, say: Say) -> None:
+    with _timed(say, f"chart {DEFINITIONS_RELEASE}"):
+        _upgrade(environment, DEFINITIONS_RELEASE, {})
+        environment.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/models.modelward.dev")
+
+
+def _install_operator(environment: Environment, say: Say) -> None:
+    repository, _, tag = environment.operator_image.rpartition(":")
+    sources = [PLATFORM_PROMETHEUS] if environment.is_local else []
+    values = {"image": {"repository": repository, "tag": tag}, "metrics": {"prometheusSources": sources}}
+    with _timed(say, f"chart {OPERATOR_RELEASE}"):
+        _upgrade(environment, OPERATOR_RELEASE, values)
+
+
+def _upgrade(environment: Environment, release: str, values: Mapping[str, Any]) -> None:
+    place = ["--namespace", OPERATOR_NAMESPACE]
+    _forget_unfinished(environment, release)
+    chart = str(REPOSITORY / "charts" / release)
+    options = ["--create-namespace", "--wait", "--timeout=3m", "--history-max=3", "--values=-"]
+    environment.helm("upgrade", "--install", release, chart, *place, *options, given=yaml.safe_dump(dict(values)))
+
+
+def _forget_unfinished(environment: Environment, release: str) -> None:
+    """A helm that was killed leaves a record of what it was doing, and every later one would refuse to begin."""
+    selector = f"owner=helm,name={release},status in ({_UNFINISHED})"
+    environment.kubectl("delete", "secrets", "-n", OPERATOR_NAMESPACE, f"--selector={selector}", "--ignore-not-found")
+
+
+def _training_key() -> str:
+    versions: Sequence[str] = (sklearn.__version__, (EXAMPLE / "train.py").read_text())
+    return hashlib.sha256("\n".join(versions).encode()).hexdigest()
+
+
+@contextmanager
+def _timed(say: Say, what: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    say(f"{what}: {time.monotonic() - started:.1f} s")
