@@ -5,7 +5,7 @@ import dataclasses
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
@@ -34,6 +34,8 @@ async def watch(
         standalone=True,
         clusterwide=not namespaces,
         namespaces=namespaces,
+        # Peering is off; kopf's own default asks for the name of a user that a container does not have.
+        identity=cast(Any, "modelward"),
         stop_flag=stop,
     )
     started()
