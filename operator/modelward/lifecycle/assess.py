@@ -235,12 +235,8 @@ def _kept_rows(s: Snapshot, subject: Subject) -> list[GateStatus]:
 
 
 def _earlier_rows(s: Snapshot, subject: Subject) -> tuple[GateStatus, ...]:
-    """What status says of this stage; rows of an earlier attempt at the same stage are not this one's."""
-    return tuple(
-        row
-        for row in s.status.gates
-        if row.version == subject.version and row.stage is subject.stage and row.at >= subject.entered_at
-    )
+    """What status says of this stage; `decide` has dropped the rows of any earlier attempt at it."""
+    return tuple(row for row in s.status.gates if row.version == subject.version and row.stage is subject.stage)
 
 
 def _unmoved(s: Snapshot, subject: Subject, rows: list[GateStatus]) -> list[GateStatus]:

@@ -128,18 +128,23 @@ def _retire_surplus(s: Snapshot, status: ModelStatus) -> ModelStatus:
 def _gates(s: Snapshot, status: ModelStatus, assessment: Assessment) -> tuple[GateStatus, ...]:
     """The newest rows of what is judged; those of a rollout that ended stay, so that its reasons can be read.
 
-    A stage that has just begun has no rows yet: an earlier attempt's would speak of another time.
+    A rollout begins without rows: those of an earlier attempt at the same stage would speak of another time. They are
+    told apart by what begins, not by their time, which is later than now when the clock was set back.
     """
     rows = assessment.gates or s.status.gates
     if status.rollout is None:
         left_without_verdict = s.status.rollout is not None and not status.gates
         return () if left_without_verdict else rows
-    rollout = status.rollout
-    judged = {(rollout.version, rollout.stage): rollout.stage_entered_at}
-    judged |= {(challenger.version, Stage.SHADOW): challenger.entered_at for challenger in status.challengers}
-    return tuple(
-        row for row in rows if (since := judged.get((row.version, row.stage))) is not None and row.at >= since
-    )
+    going_on = {(version, stage) for version, stage, _ in _judged(status) & _judged(s.status)}
+    return tuple(row for row in rows if (row.version, row.stage) in going_on)
+
+
+def _judged(status: ModelStatus) -> set[tuple[str, Stage, datetime]]:
+    """The candidate and the challengers, each with its stage and when that began."""
+    judged = {(challenger.version, Stage.SHADOW, challenger.entered_at) for challenger in status.challengers}
+    if status.rollout:
+        judged.add((status.rollout.version, status.rollout.stage, status.rollout.stage_entered_at))
+    return judged
 
 
 def _ended(traffic: TrafficStatus, now: datetime) -> TrafficStatus:

@@ -104,8 +104,8 @@ def _before(
     """The values to count from; None when this reading may only be recorded, or not even that."""
     if last is None:
         return {} if reading.started_at > counts_from_zero_after else None
-    if reading.started_at > last.at:
-        return {}  # another pod under the same name
+    if reading.started_at > max(last.at, last.started_at):
+        return {}  # another pod under the same name; the same one only seems younger when the clock was set back
     fell = any(_fell(value, last.series.get(name)) for name, value in valid.items())
     if not fell:
         return last.series

@@ -93,7 +93,7 @@ def test_a_good_version_goes_through_shadow_and_canary_into_production(seed: int
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_version_that_decays_in_canary_is_rolled_back_and_stays_away(seed: int) -> None:
-    world = serving("v2", "v3", seed=seed, v3=decays_after(9_000))
+    world = serving("v2", "v3", seed=seed, v3=decays_after(6_300))
     world.request("v3")
     assert world.run(is_latched("v3"), hours=1)
     assert world.splits()[-2:] == [{"v2": 90, "v3": 10}, {"v2": 100}]

@@ -49,7 +49,6 @@ class Moment:
     at: datetime
     weights: Mapping[str, int]
     mirrors: Mapping[str, int]
-    stage: str
 
 
 @dataclass
@@ -120,7 +119,7 @@ class World:
 
     def lasted(self, **weights: int) -> timedelta:
         """For how long the route carried a split."""
-        ends = [*self.timeline[1:], Moment(self.now, {}, {}, "")]
+        ends = [*self.timeline[1:], Moment(self.now, {}, {})]
         return sum(
             (end.at - moment.at for moment, end in zip(self.timeline, ends, strict=True) if moment.weights == weights),
             timedelta(0),
@@ -196,7 +195,7 @@ class World:
             self.in_force_at = self.now + GATEWAY_LAG
             written = RouteView(weights, mirrors, observed=False, accepted=known and known.accepted, resolved=True)
             self.given = Given(replace(self.given.s, route=written))
-        moment = Moment(self.now, weights, mirrors, plan.status.stage)
+        moment = Moment(self.now, weights, mirrors)
         if not self.timeline or replace(self.timeline[-1], at=self.now) != moment:
             self.timeline.append(moment)
 
@@ -212,7 +211,7 @@ class World:
 
     def _next(self, plan: Plan, end: datetime) -> datetime:
         moments = [end, *(at for at in self.ready_at.values() if at > self.now)]
-        if self.given.s.route and not self.given.s.route.observed:
+        if self.in_force_at > self.now:
             moments.append(self.in_force_at)
         if plan.check_at:
             moments.append(plan.check_at - self.clock_error)
