@@ -170,6 +170,9 @@ class Given:
         )  # fmt: skip
         return given.status(failed=(*given.s.status.failed, entry))
 
+    def unreadable(self, version: str, problem: str) -> "Given":
+        return self._with(unreadable={**self.s.unreadable, version: problem})
+
     # The rollout.
 
     def validation(self, version: str) -> "Given":

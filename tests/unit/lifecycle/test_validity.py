@@ -43,6 +43,11 @@ CASES = {
         requested().conflict("RouteConflict", "credit.example.com/v1/predict is already claimed"),
         "RouteConflict", "already claimed",
     ),
+    "a version that the API server let through and that cannot be read": Case(
+        validity.requested_version_can_be_read,
+        serving().requests("v8").unreadable("v8", "spec.baseline: counts do not fit"),
+        "VersionInvalid", "ModelVersion credit-risk-v8: spec.baseline: counts do not fit; make a new version without the mistake",
+    ),
     "a Model before its ModelVersion": Case(
         validity.requested_version_exists,
         serving().requests("v8"),
