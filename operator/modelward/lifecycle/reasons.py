@@ -1,78 +1,321 @@
-"""Every reason that a condition, an event or a latch may carry. The docs list them from here."""
+"""Every reason that a condition, an event, a gate or a latch may carry.
 
-# Ready
+docs/troubleshooting.md is written from this file: a comment begins a group, the first paragraph of the text below a
+constant says what the reason means, the second what to do about it.
+"""
+
+# Ready, and the summary of what the operator is doing
 PROMOTED = "Promoted"
+"""The requested version serves all users' requests. As an event: it just took over.
+
+Nothing. While `status.watch` is there, its gates are still judged and a failure rolls back."""
 ROLLOUT_IN_PROGRESS = "RolloutInProgress"
+"""The requested version does not serve yet, or all traffic is about to move to another version.
+
+Read the message, then Progressing: it says what the rollout waits for."""
 ROLLED_BACK = "RolledBack"
+"""The requested version failed a gate, missed a deadline or failed its watch, and is latched: it does not start again by itself.
+
+Read `status.failed[0].message`. Request another version, or raise `spec.production.retry` when the cause was not in the version."""
 SUSPENDED = "Suspended"
+"""`spec.suspend` is true: the operator starts, moves and rolls back nothing. Traffic goes on as it is.
+
+Set `spec.suspend` to false."""
 NO_VERSION_REQUESTED = "NoVersionRequested"
+"""`spec.production.version` is not set. What serves goes on serving.
+
+Name the version that should serve."""
 SPEC_INVALID = "SpecInvalid"
+"""The spec cannot be acted upon. What serves goes on serving.
 
-# Serving
+Read the message; the SpecValid condition has the exact reason."""
+
+# Serving: do users get answers?
 PRODUCTION_AVAILABLE = "ProductionAvailable"
+"""The version in production has ready pods, and a route (or the switched Service) leads to them.
+
+Nothing."""
 NO_PRODUCTION_VERSION = "NoProductionVersion"
+"""No version of this Model has reached production.
+
+Nothing while the first version is on its way; otherwise read Progressing and SpecValid."""
 BACKENDS_UNAVAILABLE = "BackendsUnavailable"
+"""The version in production has no ready pod: users get errors.
+
+Look at the pods: `kubectl describe pods -l modelward.dev/model=MODEL,modelward.dev/version=VERSION`. A revert in Git to the
+version in standby needs no gates."""
 NOT_SERVED_HERE = "NotServedHere"
+"""`spec.serving` is not set: the Model is inventory and is served elsewhere.
 
-# Progressing
+Nothing. When `spec.serving` was taken away while a version served, route and pods stay: restore it, or delete the Model."""
+
+# Progressing and Reconciling: what the rollout waits for
 STAGE_RUNNING = "StageRunning"
+"""The candidate is in its stage: pods start, the route is taken over, evidence is gathered, or the minimum duration runs.
+
+Usually nothing; the message says which, and what is lacking."""
 AWAITING_APPROVAL = "AwaitingApproval"
+"""Everything measured is in order, and the policy asks for a person's approval. This release cannot take approvals, so the rollout holds.
+
+Ask the owner of the policy for one without `approvals` for this tier, then request the version anew."""
 PAUSED = "Paused"
+"""A gate has had no evidence for longer than `onUnknown.deadline`, and the policy says Pause. Ends by itself when evidence comes.
+
+Repair what the message names, mostly the metrics of the candidate or a Prometheus."""
 PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+"""The candidate's pods were not ready within `spec.serving.progressDeadline` of the ModelVersion. It is latched; production was not touched.
+
+Look at the pods with the command in the message. Mend the cause in a new version, or raise `spec.production.retry` if it
+was the cluster's."""
+EVIDENCE_DEADLINE_EXCEEDED = "EvidenceDeadlineExceeded"
+"""A gate had no evidence for longer than `onUnknown.deadline`, and the policy says Rollback. The candidate is latched.
+
+Repair the metrics, then raise `spec.production.retry`."""
 POLICY_NOT_IMPLEMENTED = "PolicyNotImplemented"
+"""The policy asks for something that this release cannot judge. It is never skipped: the rollout holds.
+
+Take the named fields out of the policy, then request the version anew: withdraw it, and set it again."""
 AT_REST = "AtRest"
+"""The requested version serves, and no watch is running.
 
-# GatesPassed
+Nothing."""
+
+# GatesPassed: the gates of the stage together
 ALL_PASSED = "AllPassed"
-GATE_FAILED = "GateFailed"
-INCONCLUSIVE = "Inconclusive"
-METRICS_UNAVAILABLE = "MetricsUnavailable"
-NO_GATES = "NoGates"
+"""Every gate that applies and is not advisory passes.
 
-# TrafficApplied
+Nothing."""
+GATE_FAILED = "GateFailed"
+"""A gate failed. The rollout is rolled back, or, with `rollback.automatic: false` or without a healthy version to give
+the traffic to, held.
+
+Read the gate's row in `status.gates`. When held: request another version, and see that the incumbent has ready pods."""
+INCONCLUSIVE = "Inconclusive"
+"""There is evidence, and not enough of it to decide either way.
+
+Wait. If it never decides: more traffic, a larger weight, or a wider bound; see statistics.md."""
+METRICS_UNAVAILABLE = "MetricsUnavailable"
+"""No usable metrics came: a pod does not answer, nothing is scraped, or a series is missing.
+
+Read the sentence: it names pod, port and path, or the Prometheus. Check `spec.serving.metrics` and the server's page."""
+NO_GATES = "NoGates"
+"""No gate is being judged now.
+
+Nothing, if no rollout or watch is running, or if the stage has no gates."""
+
+# The reason of a single gate (`status.gates`), which GatesPassed and DriftDetected pass on
+PASSED = "Passed"
+"""The gate's bound holds, with the confidence that the policy asks for.
+
+Nothing."""
+FAILED = "Failed"
+"""The gate's bound is broken, and chance is no explanation at the policy's `alpha`.
+
+Compare `figure`, `low`, `high` and `bound` of the row. The fault is most likely in the version."""
+BREAKER_TRIPPED = "BreakerTripped"
+"""The candidate's own share of errors or slow requests is above `abortAbove`.
+
+Look at the candidate's logs around the time of the row."""
+INSUFFICIENT_SAMPLES = "InsufficientSamples"
+"""The candidate answered nothing that counts yet, or less than the gate's `minSamples`; or there was no interval in which both
+versions answered.
+
+Wait for traffic; if there is too little of it, raise the weight or lower `minSamples` in the policy."""
+WARMING_UP = "WarmingUp"
+"""The gate's `warmup` is not over: nothing is measured yet.
+
+Wait."""
+NOT_MEASURED = "NotMeasured"
+"""The gate was not looked at yet in this stage; or, of DriftDetected: no gate measures drift now.
+
+Wait one interval."""
+NO_INCUMBENT = "NoIncumbent"
+"""The gate compares, and there is nothing to compare with: a first version, or the watch after a promotion. It holds nothing.
+
+Nothing. `abortAbove` goes on guarding the version by itself."""
+NO_BASELINE = "NoBaseline"
+"""The gate compares with the training data, and the version's baseline says nothing of what it looks at.
+
+Make the baseline with `modelward baseline` and put it into a new version."""
+INVALID_RESULT = "InvalidResult"
+"""Something answered, and it cannot be used: no Prometheus text, a value that is no finite number, several series where one is
+needed, or a source that is not configured.
+
+Read the sentence; it names the pod or the source and what it said."""
+STALE_METRICS = "StaleMetrics"
+"""The newest sample is older than `maxStaleness`.
+
+See that the pod is still scraped; if the scrape interval is long, raise `maxStaleness`."""
+NO_EVALUATION = "NoEvaluation"
+"""There is no ModelEvaluation of that name for exactly this version digest (or for the incumbent's, where they are compared).
+
+Run the evaluation; its `spec.versionDigest` is `status.digest` of the ModelVersion."""
+STALE_EVALUATION = "StaleEvaluation"
+"""The newest evaluation is past its `validUntil`, or older than the gate's `maxAge`.
+
+Run the evaluation again."""
+DATASET_MISMATCH = "DatasetMismatch"
+"""The evaluations of candidate and incumbent name different data sets, or none.
+
+Evaluate both on one data set and give its digest in `spec.dataset`."""
+NOT_IMPLEMENTED = "NotImplemented"
+"""The gate is of a kind, or uses `window`, that this release cannot judge. It is never skipped: the rollout holds.
+
+Take the gate out of the policy or the Model, then request the version anew."""
+
+# TrafficApplied: do requests go where they should?
 ROUTE_ACCEPTED = "RouteAccepted"
+"""The gateway has taken the newest route over. Where requests were counted, the message says how they were split.
+
+Nothing."""
 ROUTE_NOT_ACCEPTED = "RouteNotAccepted"
+"""The route is not there, or the gateway refused it or has not taken its newest generation over.
+
+Read the message. Check `spec.serving.route.parentRefs`: does the Gateway exist, does it allow routes of this namespace and host?"""
 REFS_UNRESOLVED = "RefsUnresolved"
+"""The gateway took the route and cannot find a Service that it names.
+
+The message has the gateway's words. The operator makes the Services again; look for what removes them."""
 SHARE_MISMATCH = "ShareMismatch"
+"""By the pods' own counters, requests are not split as configured, or mirrored requests do not arrive. The rollout holds.
+
+Look for requests that bypass the route, a gateway that lags, or a shadow too slow for its mirror."""
 NO_TRAFFIC = "NoTraffic"
+"""No version gets traffic yet.
+
+Nothing while the first version is on its way."""
 SERVICE_SELECTS = "ServiceSelects"
+"""The Model has no route: a Service selects the version in production.
+
+Nothing."""
 
 # DriftDetected
 WITHIN_THRESHOLD = "WithinThreshold"
+"""The newest drift gates pass.
+
+Nothing."""
 THRESHOLD_EXCEEDED = "ThresholdExceeded"
-NO_BASELINE = "NoBaseline"
-NOT_MEASURED = "NotMeasured"
+"""A drift gate failed: live features or predictions differ from their reference, beyond the threshold and beyond chance.
 
-# RollbackTargetReady
+Read which features in the message. If the world has changed, train a version on newer data."""
+
+# RollbackTargetReady: what would a rollback cost now?
 PREVIOUS_WARM = "PreviousWarm"
+"""The version that a rollback goes to has all its pods: it is one write to the route.
+
+Nothing."""
 PREVIOUS_COLD = "PreviousCold"
+"""The version that a rollback goes to is known, and its pods have to be started first.
+
+If that is too slow for this Model, raise `standby.warmFor`, or set `standby.replicas: Full`, in the policy."""
 PREVIOUS_MISSING = "PreviousMissing"
+"""There is no version to roll back to.
 
-# SpecValid
+Normal for a first version. Otherwise `standby.keep` in the policy may be 0."""
+
+# SpecValid: can the spec be acted upon?
 VALID = "Valid"
-VERSION_NOT_FOUND = "VersionNotFound"
-VERSION_INVALID = "VersionInvalid"
-VERSION_CHANGED = "VersionChanged"
-VERSION_NOT_SERVABLE = "VersionNotServable"
-INVALID_GATE = "InvalidGate"
-ROUTE_CONFLICT = "RouteConflict"
-ROUTE_REQUIRED = "RouteRequired"
-BASELINE_MISSING = "BaselineMissing"
-POLICY_LOOSENED = "PolicyLoosened"
-POLICY_MISSING = "PolicyMissing"
-DUPLICATE_MODEL_ID = "DuplicateModelID"
-SCHEMA_INVALID = "SchemaInvalid"
+"""Nothing stands in the way.
 
-# Events and history
+Nothing."""
+VERSION_NOT_FOUND = "VersionNotFound"
+"""`spec.production.version` names a version that has no ModelVersion and is not in production or standby.
+
+Create ModelVersion MODEL-VERSION in the Model's namespace; the rollout then starts by itself. Or correct the name."""
+VERSION_INVALID = "VersionInvalid"
+"""The ModelVersion breaks a rule that the API server could not check, such as counts that do not fit the edges of a baseline.
+
+Make a new version without the mistake: a ModelVersion is immutable."""
+VERSION_CHANGED = "VersionChanged"
+"""The ModelVersion was deleted and made anew under the same name with other content than was deployed.
+
+Give the new content a version name of its own."""
+VERSION_NOT_SERVABLE = "VersionNotServable"
+"""The Model is served here, and the ModelVersion has no `spec.serving`.
+
+Add it in a new version, or remove `spec.serving` from a Model that is served elsewhere."""
+INVALID_GATE = "InvalidGate"
+"""A gate of the Model is for a stage that the policy does not have; of a single gate: it gives no bound.
+
+Name a stage of the policy, or give the gate its bound."""
+ROUTE_CONFLICT = "RouteConflict"
+"""An older Model, or another HTTPRoute, has this host and path on the same Gateway already.
+
+Choose another hostname or `pathPrefix`."""
+ROUTE_REQUIRED = "RouteRequired"
+"""The policy has a shadow or canary stage, and the Model has no route: a Service can neither mirror nor split.
+
+Add `spec.serving.route`, or ask for a policy without those stages."""
+BASELINE_MISSING = "BaselineMissing"
+"""A gate needs a baseline that the version does not have, or the ConfigMap with the baseline is missing or has another digest.
+
+Make it with `modelward baseline`, in a new version. A ConfigMap can be restored as it was."""
+POLICY_LOOSENED = "PolicyLoosened"
+"""A gate of the Model has the name of one of the policy's and asks for less.
+
+A Model may only tighten: raise it to the policy's, or give the gate another name."""
+POLICY_MISSING = "PolicyMissing"
+"""No LifecyclePolicy applies to the Model's tier and namespace. A rollout in flight keeps the policy it began under.
+
+The message lists the policies. Install one whose `appliesTo.tiers` names the tier."""
+DUPLICATE_MODEL_ID = "DuplicateModelID"
+"""An older Model has the same `spec.modelID`.
+
+Correct the number. It is immutable once set: delete this Model and create it anew."""
+SCHEMA_INVALID = "SchemaInvalid"
+"""The Model was stored under another schema than this release's, and cannot be read.
+
+Correct the field that the message names; check that CRDs and operator are of one release."""
+
+# The Rejected condition of a ModelVersion (True carries the reason of its latch)
+NOT_REJECTED = "NotRejected"
+"""The version is not latched.
+
+Nothing."""
+
+# Events and history: something has just happened
 ROLLOUT_STARTED = "RolloutStarted"
+"""The requested version entered Validation, under the policy named in the message.
+
+Nothing."""
 STAGE_ENTERED = "StageEntered"
+"""The candidate went on to the next stage.
+
+Nothing."""
 WEIGHT_CHANGED = "WeightChanged"
+"""The candidate gets the next share of users' requests.
+
+Nothing."""
 SUPERSEDED = "Superseded"
+"""The candidate left without a verdict: another version is requested, or its ModelVersion, or the kept copy of its policy, is gone; or a
+revert was called off. It is not latched.
+
+Nothing, if the change in Git was meant."""
 REVERTED = "Reverted"
+"""All traffic is back on a version that served before, because Git asks for it.
+
+Nothing."""
 REVERT_STARTED = "RevertStarted"
+"""Git asks for a version that served before; its pods are started before traffic moves.
+
+Wait; if its pods do not become ready, what serves goes on serving."""
 ROLLBACK_ABANDONED = "RollbackAbandoned"
+"""The version to go back to is no longer known, or had no ready pods within its `progressDeadline`. What serves goes on serving.
+
+Act now: the version that serves failed its watch, or is not the one requested. Request a version that works."""
 WATCH_PASSED = "WatchPassed"
+"""The watch after the promotion ended without a failure.
+
+Nothing."""
 VERSION_LATCHED = "VersionLatched"
+"""The watch failed: the version is latched, and all traffic goes back to the one before.
+
+See RolledBack."""
 CHALLENGER_STARTED = "ChallengerStarted"
-EVIDENCE_DEADLINE_EXCEEDED = "EvidenceDeadlineExceeded"
+"""Reserved: this release starts challengers without an event; see `status.challengers`.
+
+Nothing."""
 MODEL_DRAINED = "ModelDrained"
+"""The Model was deleted: its route goes first, then its pods.
+
+Nothing. It takes a minute at the most."""
