@@ -1,0 +1,118 @@
+"""One prepared cluster for all tests of this layer, and a scene of its own for each.
+
+The cluster is brought up and the operator installed once, by the process that starts the workers of pytest-xdist. A cluster
+that was up before is left up; the tests' namespaces and policies are removed from it.
+"""
+
+import pickle
+from collections.abc import AsyncIterator, Callable, Generator
+from typing import Any
+
+import pytest
+import yaml
+
+from examples.tumor_screening.environment import (
+    OPERATOR_RELEASE,
+    PLATFORM_PROMETHEUS,
+    REPOSITORY,
+    Environment,
+    prepare,
+    take_down_cluster,
+)
+from tests.e2e.kubectl import Kubectl
+from tests.e2e.scene import MADE_BY, Scene
+
+DOWN_PROMETHEUS = {"name": "down", "url": "http://prometheus.monitoring:9"}
+_HANDED_OVER = "modelward_environment"
+_LABEL = ",".join(f"{name}={value}" for name, value in MADE_BY.items())
+_prepared = pytest.StashKey[Environment]()
+_failed = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand every worker the environment, which is prepared for the first."""
+    node.workerinput[_HANDED_OVER] = pickle.dumps(_prepare_once(node.config))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    environment = session.config.stash.get(_prepared, None)
+    if environment is not None:
+        _leave(environment)
+
+
+@pytest.fixture(scope="session")
+def environment(request: pytest.FixtureRequest) -> Environment:
+    handed_over = getattr(request.config, "workerinput", {}).get(_HANDED_OVER)
+    return pickle.loads(handed_over) if handed_over else _prepare_once(request.config)
+
+
+@pytest.fixture(scope="session")
+def kubectl(environment: Environment) -> Kubectl:
+    return Kubectl(environment.kubectl_program, environment.kubeconfig)
+
+
+@pytest.fixture
+async def scene(request: pytest.FixtureRequest, environment: Environment, kubectl: Kubectl) -> AsyncIterator[Scene]:
+    """A namespace for one test; what it looks like is printed when the test fails."""
+    played = Scene(environment, kubectl, _namespace_of(request.node))
+    await played.open()
+    yield played
+    if request.node.stash.get(_failed, False):
+        print(await played.report())
+    await played.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    report: Any = yield
+    if report.when == "call":
+        item.stash[_failed] = report.failed
+    return report
+
+
+def _namespace_of(item: pytest.Item) -> str:
+    """The first words of the test's name, which must be a DNS label."""
+    words = item.name.removeprefix("test_").partition("@")[0]
+    plain = "".join(letter if letter.isalnum() else "-" for letter in words.lower())
+    return f"e2e-{plain[:40].strip('-')}"
+
+
+def _prepare_once(config: pytest.Config) -> Environment:
+    if _prepared not in config.stash:
+        say = _terminal(config)
+        environment = prepare(say)
+        config.stash[_prepared] = environment
+        _set_sources(environment, PLATFORM_PROMETHEUS, DOWN_PROMETHEUS)
+        _remove_leftovers(environment)
+    return config.stash[_prepared]
+
+
+def _terminal(config: pytest.Config) -> Callable[[str], None]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return (lambda text: reporter.write_line(f"  {text}")) if reporter else print
+
+
+def _leave(environment: Environment) -> None:
+    if environment.started_here:
+        take_down_cluster()
+        return
+    _remove_leftovers(environment)
+    _set_sources(environment, PLATFORM_PROMETHEUS)
+
+
+def _set_sources(environment: Environment, *sources: dict[str, str]) -> None:
+    """The metric sources that the platform configured: values of the chart."""
+    chart, namespace = REPOSITORY / "charts" / OPERATOR_RELEASE, environment.operator_namespace
+    values = yaml.safe_dump({"metrics": {"prometheusSources": list(sources)}})
+    options = ["--namespace", namespace, "--reuse-values", "--wait", "--timeout=3m", "--values=-"]
+    environment.helm("upgrade", OPERATOR_RELEASE, str(chart), *options, given=values)
+
+
+def _remove_leftovers(environment: Environment) -> None:
+    environment.kubectl("delete", "lifecyclepolicies", f"--selector={_LABEL}", "--ignore-not-found")
+    found = environment.kubectl("get", "namespaces", f"--selector={_LABEL}", "--output=name").split()
+    for namespace in found:
+        environment.kubectl("delete", "models", "--all", "-n", namespace.partition("/")[2], "--wait=false")
+    if found:
+        environment.kubectl("delete", *found, "--timeout=90s")
