@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from modelward.stats.intervals import Bounds, exact
+
 Floats = NDArray[np.float64]
 _special = cast(Any, special)
 
@@ -21,15 +23,6 @@ MINIMUM_INTERVALS = 10
 
 _SHRINKAGE = 200.0  # observations by which an interval's null rate leans on the past
 _TINY = 1e-6
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """An estimate and its interval; without any evidence the interval is (-inf, inf) and the estimate NaN."""
-
-    estimate: Floats
-    low: Floats
-    high: Floats
 
 
 def mixing_parameter(rate: ArrayLike, tolerance: float, alpha: ArrayLike) -> Floats:
@@ -174,20 +167,38 @@ class MeanShare(_Sums):
         return _around(estimate, radius, self.weight)
 
 
-def baseline_radius(reference_share: ArrayLike, size: ArrayLike, alpha: ArrayLike) -> Floats:
-    """Half the width of the interval of a share recorded once from `size` rows: z sqrt(p (1 - p) / m).
+def baseline_interval(counts: ArrayLike, alpha: ArrayLike) -> Bounds:
+    """The interval of each share of a baseline that was recorded once; each side is wrong with at most alpha.
 
-    A baseline is a sample, not the truth: taking it as exact makes almost every model drift sooner or later.
+    A baseline is a sample, not the truth: taking it as exact makes almost every model drift sooner or later. The exact interval it
+    is, because alpha is tiny after it was split over bins and features: where a bin of 500 rows has the share 0.005, an error of
+    0.25 % becomes one of 8 % by the normal approximation, and of 1.3 % by Wilson's.
     """
-    p = np.asarray(reference_share, np.float64)
-    z = -np.asarray(_special.ndtri(alpha), dtype=np.float64)
-    return z * np.sqrt(p * (1 - p) / np.asarray(size, np.float64))
+    table = np.asarray(counts, np.float64)
+    return exact(table, table.sum(axis=-1, keepdims=True), 2 * np.asarray(alpha, np.float64))
 
 
-def total_variation_bound(differences: ArrayLike, radii: ArrayLike) -> Floats:
-    """What the total variation is at least: 1/2 sum max(0, |d| - r) over the last axis."""
-    certain = np.maximum(np.abs(np.asarray(differences, np.float64)) - np.asarray(radii, np.float64), 0.0)
-    return np.asarray(certain.sum(axis=-1) / 2)
+def total_variation_bound(first: Bounds, second: Bounds) -> Floats:
+    """What the total variation is at least: half of the gaps between intervals that do not meet, over the last axis."""
+    gaps = np.maximum(np.maximum(first.low - second.high, second.low - first.high), 0.0)
+    return np.asarray(gaps.sum(axis=-1) / 2)
+
+
+def mean_bounds(
+    estimate: ArrayLike, variance: ArrayLike, size: ArrayLike, alpha: ArrayLike, planned: float = 1000.0
+) -> Bounds:
+    """The confidence sequence of a figure that behaves like a mean of `size` observations of this variance each.
+
+    Asymptotic (Waudby-Smith et al., arXiv 2103.06476): the mixture boundary in units of the estimated deviation, tightest when
+    `planned` observations have come in. Two-sided: either bound is wrong with at most alpha / 2.
+    """
+    middle, spread, n = (np.asarray(item, np.float64) for item in (estimate, variance, size))
+    level = np.asarray(alpha, np.float64) / 2
+    doubled = 2 * np.log(1 / level)
+    rho = planned / (doubled + np.log1p(doubled))
+    known = np.isfinite(middle) & np.isfinite(spread) & (n > 0)
+    radius = np.sqrt(np.where(known, spread, 0.0)) * mixture_boundary(n, rho, level) / np.where(known, n, 1.0)
+    return Bounds(middle, np.where(known, middle - radius, -np.inf), np.where(known, middle + radius, np.inf))
 
 
 def log_beta_binomial(events: ArrayLike, total: ArrayLike, rate: ArrayLike, prior: float = 0.5) -> Floats:

@@ -12,9 +12,10 @@ from modelward.stats.sequential import (
     ChangeEvidence,
     MeanShare,
     RateDifference,
-    baseline_radius,
+    baseline_interval,
     log_beta_binomial,
     log_share_evidence,
+    mean_bounds,
     mixing_parameter,
     mixture_boundary,
     rate_bounds,
@@ -170,8 +171,7 @@ def watch_shares(runs, baseline_size, observations, looks, expected, actual, see
     for look in range(looks):
         sums = sums.fold(random.multinomial(observations, actual, runs), observations)
         bounds = sums.bounds(usual, rho, level)
-        radius = bounds.high - bounds.estimate + baseline_radius(usual, baseline_size, level)
-        certain = total_variation_bound(bounds.estimate - distances.shares(baseline), radius) > 0
+        certain = total_variation_bound(bounds, baseline_interval(baseline, level)) > 0
         now = certain & (distances.debiased_psi(baseline, sums.weighted) >= 0.2)
         needed = np.where(now & ~drifted, (look + 1) * observations, needed)
         real, drifted = real | certain, drifted | now
@@ -200,8 +200,32 @@ def test_a_shift_of_psi_a_quarter_is_found_after_about_three_hundred_observation
     assert 150 <= needed <= 450
 
 
-def test_a_baseline_taken_as_exact_would_alarm_where_the_sampled_one_does_not():
-    assert float(baseline_radius(0.1, 7232, 0.025)) == pytest.approx(stats.norm.ppf(0.975) * np.sqrt(0.09 / 7232))
+def test_an_empty_bin_of_a_baseline_may_still_have_a_share():
+    interval = baseline_interval([0, 10, 490], 0.025)
+    assert interval.low[0] == 0
+    assert interval.high[0] == pytest.approx(1 - 0.025 ** (1 / 500))
+
+
+@pytest.mark.parametrize("share", [0.005, 0.01, 0.05])
+def test_the_interval_of_a_small_baseline_covers_a_rare_bin_where_the_normal_one_does_not(share):
+    level, rows = 0.0025, np.random.default_rng(2).binomial(500, share, 20_000)
+    interval = baseline_interval(np.stack([rows, 500 - rows], axis=-1), level)
+    p, z = rows / 500, stats.norm.isf(level)
+    missed = np.mean((share < interval.low[:, 0]) | (share > interval.high[:, 0]))
+    missed_by_normal = np.mean(np.abs(p - share) > z * np.sqrt(p * (1 - p) / 500))
+    assert missed <= 2 * level
+    assert missed_by_normal > 2 * level
+
+
+def test_a_mean_that_is_looked_at_again_and_again_stays_within_its_bounds():
+    random, runs = np.random.default_rng(8), 500
+    squares = random.exponential(2.0, (runs, 60, 50))
+    size = 50.0 * np.arange(1, 61)
+    mean = squares.sum(axis=2).cumsum(axis=1) / size
+    variance = (squares**2).sum(axis=2).cumsum(axis=1) / size - mean**2
+    bounds = mean_bounds(mean, variance, size, ALPHA)
+    assert np.mean(((bounds.low > 2) | (bounds.high < 2))[:, 1:].any(axis=1)) <= ALPHA
+    assert (bounds.high - bounds.low)[:, -1].mean() < 0.4
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,12 @@ from modelward.lifecycle.gates.bins import Bins, Distribution, common_bins
 from modelward.lifecycle.gates.verdict import GateContext, Look, Result, State, Verdict, too_few, unknown
 from modelward.lifecycle.gates.wording import number, percent, requests
 from modelward.stats import distances
+from modelward.stats.intervals import Bounds
 from modelward.stats.readings import Binned, Increment
 from modelward.stats.sequential import (
     MeanShare,
     RateDifference,
-    baseline_radius,
+    baseline_interval,
     mixing_parameter,
     total_variation_bound,
 )
@@ -217,8 +218,7 @@ def _against_baseline(
     level = alpha / (2 * len(expected))
     usual = distances.shares(expected, distances.ADD_HALF)
     bounds = sums.bounds(usual, mixing_parameter(usual, 0.0, level), level)
-    radius = bounds.high - bounds.estimate + baseline_radius(usual, expected.sum(), level)
-    certain = total_variation_bound(bounds.estimate - distances.shares(expected), radius)
+    certain = total_variation_bound(bounds, baseline_interval(expected, level))
     return expected, sums.weighted, float(certain)
 
 
@@ -229,7 +229,8 @@ def _against_incumbent(memory: Mapping[str, Any], alpha: float) -> tuple[Floats,
         return "has shown no value"
     level = alpha / (2 * len(expected))
     bounds = sums.bounds(mixing_parameter(np.asarray(memory["prior"]), 0.0, level), level)
-    certain = total_variation_bound(bounds.estimate, bounds.high - bounds.estimate)
+    nothing = np.zeros(len(expected))
+    certain = total_variation_bound(bounds, Bounds(nothing, nothing, nothing))
     return expected, observed, float(certain)
 
 
