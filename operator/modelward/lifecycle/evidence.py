@@ -303,7 +303,8 @@ def _advance(
         )
         increment, pods[pod.pod] = pod_increment(pod.pod, pods.get(pod.pod), kept, max(since, forgotten_until))
         increments.append(increment)
-    total = sum_increments(increments)
+    counted = sum_increments(increments)
+    total = replace(counted, invalid={**reading.absent, **counted.invalid})
     return replace(memory, pods=pods, forgotten_until=forgotten_until, invalid=total.invalid), total
 
 

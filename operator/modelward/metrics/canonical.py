@@ -7,7 +7,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
+from modelward.metrics.native import SECONDS_LADDER, NativeHistogram, TooManyEdges, binned, common_edges
 from modelward.metrics.presets import CategoryRule, CounterRule, HistogramRule, Preset, Rule
 from modelward.stats.readings import Binned, Series
 
@@ -16,8 +18,7 @@ class InvalidSamples(Exception):
     """The samples contradict themselves or the preset; the message says which and how, without a full stop."""
 
 
-@dataclass(frozen=True)
-class RawSample:
+class RawSample(NamedTuple):
     """One sample as exposed. `labels` holds only the server's own labels."""
 
     name: str
@@ -25,32 +26,90 @@ class RawSample:
     value: float
 
 
-def canonical_series(samples: Iterable[RawSample], preset: Preset, wanted: Sequence[str]) -> Mapping[str, Series]:
+@dataclass(frozen=True)
+class _Samples:
+    """All samples of one pod by their names."""
+
+    floats: Mapping[str, list[RawSample]]
+    natives: Mapping[str, list[NativeHistogram]]
+    grids: Mapping[str, tuple[float, ...]]  # by series: the edges of its native histograms
+
+    def named(self, rule: Rule, suffix: str = "") -> list[RawSample] | None:
+        """The samples under the newest of the metric's names that is there."""
+        return next((self.floats[name + suffix] for name in rule.names if name + suffix in self.floats), None)
+
+    def native(self, rule: Rule, suffix: str = "") -> list[NativeHistogram]:
+        names = (name.removesuffix(suffix) for name in rule.names if name.endswith(suffix))
+        return next((self.natives[name] for name in names if name in self.natives), [])
+
+
+def canonical_series(
+    samples: Iterable[RawSample],
+    preset: Preset,
+    wanted: Sequence[str],
+    natives: Iterable[NativeHistogram] = (),
+    grids: Mapping[str, tuple[float, ...]] | None = None,
+) -> Mapping[str, Series]:
     """Sum, check and rename the samples of one pod.
 
-    A counter whose metric is there without a matching sample is 0: servers show an outcome when it first happens.
+    A counter whose metric is there without a matching sample is 0: servers show an outcome when it first happens. Except for one
+    that is always shown: then this release of the server does not count it, and there is no such series.
+    Where a server shows a histogram in both ways, the classic one is read: its author chose the edges.
 
     Raises:
         InvalidSamples: a value that no counter can have, impossible buckets, or a required metric that is missing.
     """
-    by_name: dict[str, list[RawSample]] = {}
+    floats: dict[str, list[RawSample]] = {}
     for sample in samples:
         _check_value(sample)
-        by_name.setdefault(sample.name, []).append(sample)
+        floats.setdefault(sample.name, []).append(sample)
+    by_name: dict[str, list[NativeHistogram]] = {}
+    for histogram in natives:
+        by_name.setdefault(histogram.name, []).append(histogram)
+    all_samples = _Samples(floats, by_name, grids or {})
     found: dict[str, Series] = {}
     for counter in preset.counters:
-        _add_all(found, _counters(counter, by_name, wanted))
-    for histogram in preset.histograms:
-        _add_all(found, _histograms(histogram, by_name, wanted))
+        for series, value in _counters(counter, all_samples, wanted).items():
+            found[series] = _added(found.get(series, 0.0), value)
+    for rule in preset.histograms:
+        _add_all(found, _histograms(rule, all_samples, wanted))
     for category in preset.categories:
-        _add_all(found, _categories(category, by_name, wanted))
+        _add_all(found, _categories(category, all_samples, wanted))
     return found
+
+
+def native_grids(
+    natives: Sequence[NativeHistogram], preset: Preset, wanted: Sequence[str]
+) -> Mapping[str, tuple[float, ...]]:
+    """The edges of each series whose histograms are native ones, the same for all pods that these are of.
+
+    Raises:
+        InvalidSamples: observations spread too widely.
+    """
+    grids: dict[str, tuple[float, ...]] = {}
+    for rule in preset.histograms:
+        groups: dict[str, list[NativeHistogram]] = {}
+        for histogram in natives:
+            series = rule.series_of(histogram.labels, wanted) if histogram.name in rule.names else None
+            if series is not None:
+                groups.setdefault(series, []).append(histogram)
+        ladder = [edge * rule.divisor for edge in SECONDS_LADDER] if rule.series == "latency" else []
+        for series, group in groups.items():
+            try:
+                grids[series] = common_edges(group, ladder)
+            except TooManyEdges as error:
+                raise InvalidSamples(f"native histogram {rule.metric} cannot be used: {error}") from error
+    return grids
 
 
 def _check_value(sample: RawSample) -> None:
     """Counts are finite and never negative; a histogram's sum may be negative, where its values are."""
     if not math.isfinite(sample.value) or (sample.value < 0 and not sample.name.endswith("_sum")):
         raise InvalidSamples(f"{sample.name}{_braces(sample.labels)} is {sample.value:g}, which no counter can be")
+
+
+def _added(before: Series, value: float) -> float:
+    return value + (before if isinstance(before, float) else 0.0)
 
 
 def _add_all(found: dict[str, Series], more: Mapping[str, Series]) -> None:
@@ -69,21 +128,21 @@ def _matching(rule: Rule, samples: Iterable[RawSample], wanted: Sequence[str]) -
     return groups
 
 
-def _counters(rule: CounterRule, by_name: Mapping[str, list[RawSample]], wanted: Sequence[str]) -> Mapping[str, Series]:
-    samples = by_name.get(rule.metric)
-    if samples is None:
+def _counters(rule: CounterRule, samples: _Samples, wanted: Sequence[str]) -> Mapping[str, float]:
+    own = samples.named(rule)
+    if own is None:
+        own = [RawSample(native.name, native.labels, native.count) for native in samples.native(rule, "_count")] or None
+    if own is None:
         if rule.required:
             raise InvalidSamples(f"there is no {rule.metric}")
         return {}
-    sums = {series: math.fsum(s.value for s in group) for series, group in _matching(rule, samples, wanted).items()}
-    return sums if rule.feature_label is not None else {rule.series: 0.0, **sums}
+    sums = {series: math.fsum(s.value for s in group) for series, group in _matching(rule, own, wanted).items()}
+    return sums if rule.feature_label is not None or rule.always_shown else {rule.series: 0.0, **sums}
 
 
-def _categories(
-    rule: CategoryRule, by_name: Mapping[str, list[RawSample]], wanted: Sequence[str]
-) -> Mapping[str, Series]:
+def _categories(rule: CategoryRule, samples: _Samples, wanted: Sequence[str]) -> Mapping[str, Series]:
     counted: dict[str, Series] = {}
-    for series, group in _matching(rule, by_name.get(rule.metric, ()), wanted).items():
+    for series, group in _matching(rule, samples.named(rule) or (), wanted).items():
         categories: dict[str, float] = {}
         for sample in group:
             category = sample.labels.get(rule.category_label, "")
@@ -100,12 +159,12 @@ class _Cumulative:
     total: float | None = None
 
 
-def _histograms(
-    rule: HistogramRule, by_name: Mapping[str, list[RawSample]], wanted: Sequence[str]
-) -> Mapping[str, Series]:
+def _histograms(rule: HistogramRule, samples: _Samples, wanted: Sequence[str]) -> Mapping[str, Series]:
+    if samples.named(rule, "_bucket") is None:
+        return _natives(rule, samples, wanted)
     # Label sets of the server that map to one series are first taken apart: only whole histograms may be added up.
     parts: dict[str, dict[tuple[tuple[str, str], ...], _Cumulative]] = {}
-    for series, group in _matching(rule, by_name.get(f"{rule.metric}_bucket", ()), wanted).items():
+    for series, group in _matching(rule, samples.named(rule, "_bucket") or (), wanted).items():
         for sample in group:
             own = {label: value for label, value in sample.labels.items() if label != "le"}
             part = parts.setdefault(series, {}).setdefault(_key(own), _Cumulative())
@@ -113,12 +172,29 @@ def _histograms(
             if edge in part.buckets:
                 raise InvalidSamples(f"{sample.name}{_braces(sample.labels)} is there twice")
             part.buckets[edge] = sample.value
-    for series, group in _matching(rule, by_name.get(f"{rule.metric}_sum", ()), wanted).items():
+    for series, group in _matching(rule, samples.named(rule, "_sum") or (), wanted).items():
         for sample in group:
             whole = parts.get(series, {}).get(_key(sample.labels))
             if whole is not None:
                 whole.total = sample.value
-    return {series: _sum_of_parts(rule, series, list(by_labels.values())) for series, by_labels in parts.items()}
+    return {
+        series: _sum_of_parts(series, [_binned(rule, part) for part in by_labels.values()])
+        for series, by_labels in parts.items()
+    }
+
+
+def _natives(rule: HistogramRule, samples: _Samples, wanted: Sequence[str]) -> Mapping[str, Series]:
+    parts: dict[str, list[Binned]] = {}
+    for histogram in samples.native(rule):
+        series = rule.series_of(histogram.labels, wanted)
+        if series is not None:
+            parts.setdefault(series, []).append(_scaled(binned(histogram, samples.grids[series]), rule.divisor))
+    return {series: _sum_of_parts(series, own) for series, own in parts.items()}
+
+
+def _scaled(histogram: Binned, divisor: float) -> Binned:
+    total = None if histogram.total is None or not math.isfinite(histogram.total) else histogram.total / divisor
+    return Binned(tuple(edge / divisor for edge in histogram.edges), histogram.counts, total)
 
 
 def _key(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -136,15 +212,15 @@ def _edge(sample: RawSample) -> float:
     return edge
 
 
-def _sum_of_parts(rule: HistogramRule, series: str, parts: Sequence[_Cumulative]) -> Binned:
-    if any(part.buckets.keys() != parts[0].buckets.keys() for part in parts):
+def _sum_of_parts(series: str, parts: Sequence[Binned]) -> Binned:
+    edges = parts[0].edges
+    if any(part.edges != edges for part in parts):
         raise InvalidSamples(f"the histograms that make up {series} have different edges")
-    binned = [_binned(rule, part) for part in parts]
-    totals = [one.total for one in binned if one.total is not None]
+    totals = [part.total for part in parts if part.total is not None]
     return Binned(
-        edges=binned[0].edges,
-        counts=tuple(math.fsum(column) for column in zip(*(one.counts for one in binned), strict=True)),
-        total=math.fsum(totals) if len(totals) == len(binned) else None,
+        edges=edges,
+        counts=tuple(math.fsum(column) for column in zip(*(part.counts for part in parts), strict=True)),
+        total=math.fsum(totals) if len(totals) == len(parts) else None,
     )
 
 

@@ -1,7 +1,9 @@
 """A page in Prometheus text or OpenMetrics format to canonical series.
 
-Only the lines of wanted metrics reach the parser: parsing costs far more than everything that is computed from it.
-The whole page is parsed and checked before any of it is used: OpenMetrics shows a truncated page only at its end.
+Parsing costs far more than everything that is computed from it, so only the lines of wanted metrics are parsed, and those of the
+usual form by one regular expression. A page with any other form among them (escapes, tabs, names in quotes) goes to the parser of
+`prometheus_client`, so the results are those of that parser. The whole page is parsed and checked before any of it is used:
+OpenMetrics shows a truncated page only at its end.
 """
 
 import re
@@ -22,6 +24,12 @@ Parser = Callable[[str], Iterable[Metric]]
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _SUFFIXES = ("_total", "_bucket", "_sum", "_count")
+_LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="[^"\\\n]*"'
+_SAMPLE = rf"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{{((?:{_LABEL},)*(?:{_LABEL})?)\}})? ([-+.0-9a-zA-Z]+)"
+# A time may follow, in milliseconds or in seconds, and in OpenMetrics an exemplar.
+_USUAL_TEXT = re.compile(rf"{_SAMPLE}(?: -?[0-9]+)?$", re.MULTILINE)
+_USUAL_OPENMETRICS = re.compile(rf"{_SAMPLE}(?: [0-9]+(?:\.[0-9]+)?)?(?: # \{{[^\n]*)?$", re.MULTILINE)
+_LABEL_PARTS = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="([^"]*)"')
 
 
 class NotAnExposition(Exception):
@@ -39,24 +47,72 @@ def read_exposition(body: str, content_type: str, preset: Preset, wanted: Sequen
     if media_type != OPENMETRICS and media_type not in _TEXT_TYPES:
         raise NotAnExposition(media_type)
     chosen = preset.only(wanted)
-    samples = _openmetrics_samples(body, chosen) if media_type == OPENMETRICS else _text_samples(body, chosen)
-    return canonical_series(samples, chosen, wanted)
+    return canonical_series(read_samples(body, media_type == OPENMETRICS, chosen.sample_names()), chosen, wanted)
 
 
-def _text_samples(body: str, preset: Preset) -> list[RawSample]:
+def read_samples(body: str, openmetrics: bool, names: frozenset[str]) -> list[RawSample]:
+    """The samples of these names, as they stand on the page.
+
+    Raises:
+        NotAnExposition: text that is not the format.
+        InvalidSamples: a broken line, a series that is there twice, an OpenMetrics page without its end.
+    """
+    if openmetrics and not body.rstrip("\n").endswith("# EOF"):
+        raise InvalidSamples("the page is cut off: # EOF is missing")
+    samples = _usual_samples(body, _USUAL_OPENMETRICS if openmetrics else _USUAL_TEXT, names)
+    if samples is None:
+        samples = _openmetrics_samples(body, names) if openmetrics else _text_samples(body, names)
+    return samples
+
+
+def _usual_samples(body: str, usual: re.Pattern[str], names: frozenset[str]) -> list[RawSample] | None:
+    """The samples of a page on which all lines of interest have the usual form; None for any other page."""
+    if "\t" in body or "\r" in body or "\n " in body or body.startswith(" "):
+        return None
+    lines = body.split("\n")
+    _check_ends(lines)
+    starts = tuple(names)
+    chosen = [line for line in lines if line.startswith(starts)]
+    found = usual.findall("\n".join(chosen))
+    if len(found) != len(chosen):
+        return None
+    try:
+        samples = [
+            RawSample(name, dict(_LABEL_PARTS.findall(labels)), float(value))
+            for name, labels, value in found
+            if name in names
+        ]
+    except ValueError:
+        return None  # the parser has the words for it
+    _check_unique(samples)
+    return samples
+
+
+def _check_ends(lines: Sequence[str]) -> None:
+    """A page in the format begins and ends with lines of it; what lies between is looked at only where it is wanted."""
+    written = (line for line in lines if line)
+    last = next((line for line in reversed(lines) if line), None)
+    for line in (next(written, None), last):
+        if line is not None and not line.startswith("#"):
+            _name_of(line)
+
+
+def _check_unique(samples: Sequence[RawSample]) -> None:
+    seen = {(sample.name, frozenset(sample.labels.items())) for sample in samples}
+    if len(seen) != len(samples):
+        raise InvalidSamples("the same series is there twice")
+
+
+def _text_samples(body: str, names: frozenset[str]) -> list[RawSample]:
     """Samples under the names that stand on the page.
 
     TYPE lines are left out: with them the parser renames a counter `x_success` to `x_success_total`; PromQL does not.
     """
-    names = preset.sample_names()
     lines = [line for name, line in _sample_lines(body) if name in names]
     return _parsed(lines, parse_text)
 
 
-def _openmetrics_samples(body: str, preset: Preset) -> list[RawSample]:
-    if not body.rstrip("\n").endswith("# EOF"):
-        raise InvalidSamples("the page is cut off: # EOF is missing")
-    names = preset.sample_names()
+def _openmetrics_samples(body: str, names: frozenset[str]) -> list[RawSample]:
     families = {name.removesuffix(suffix) for name in names for suffix in _SUFFIXES} | names
     lines: list[str] = []
     for line in body.split("\n"):
@@ -91,8 +147,8 @@ def _parsed(lines: Sequence[str], parse: Parser) -> list[RawSample]:
         # The parsers let more than ValueError out on broken lines.
         raise InvalidSamples(f"a line cannot be parsed ({str(error)[:120] or type(error).__name__})") from error
     samples = [RawSample(s.name, s.labels, float(s.value)) for family in families for s in family.samples]
-    seen = {(s.name, tuple(sorted(s.labels.items()))) for s in samples}
     # The OpenMetrics parser drops a repeated series without a word, the text parser passes it on.
-    if len(seen) != len(samples) or len(samples) != sum(not line.startswith("#") for line in lines):
+    if len(samples) != sum(not line.startswith("#") for line in lines):
         raise InvalidSamples("the same series is there twice")
+    _check_unique(samples)
     return samples

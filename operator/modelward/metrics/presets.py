@@ -1,12 +1,20 @@
 """Presets: how the metrics of one kind of model server map to the canonical series of `stats.readings`. Pure data.
 
-A preset is a YAML file beside this package's code, with three lists of rules. Every rule names the canonical
-`series`, the server's `metric`, and optionally `labels`: regular expressions that a label must match in full. With
-`featureLabel` there is a series per value of that label, such as `feature/income`. What matches one series is summed.
+A preset is a YAML file: the shipped ones lie beside this package's code, those of a platform in a directory of their own. It has
+three lists of rules. Every rule names the canonical `series`, the server's `metric`, and optionally
 
-    counters      a number; `required: true` when a page without the metric cannot be the server's
-    histograms    classic buckets; `divisor` turns the server's unit into seconds (1000000 for microseconds)
-    categories    a counter per value of `categoryLabel`
+    alsoNamed      names of the same metric in other releases; the first one that a page has is read
+    labels         regular expressions, each of which a label must match in full
+    featureLabel   a series per value of that label, such as `feature/income`
+
+What matches one series is summed.
+
+    counters       a number. `required: true`: a page without the metric cannot be the server's. `alwaysShown: true`: the server
+                   shows the counter from its start, so that a page without a matching sample has no such counter, and not 0
+    histograms     buckets; `divisor` turns the server's unit into seconds (1000000 for microseconds)
+    categories     a counter per value of `categoryLabel`
+
+A series that no rule gives is one that the server does not measure. `absent` says why, and the gates that need it are Unknown.
 """
 
 import re
@@ -14,10 +22,43 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
+
+from modelward.api.types import ObjectName
+
+_METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
+_LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
+_PER_FEATURE = ("feature", "missing")
+_HISTOGRAM_SUFFIXES = ("_bucket", "_sum", "_count")
+_LARGEST_FILE = 256 * 1024
+
+_NOUNS = {
+    "requests": "count of requests",
+    "errors": "count of failed requests",
+    "latency": "latency histogram",
+    "prediction": "distribution of predictions",
+    "feature": "distribution of features",
+    "missing": "count of missing values",
+}
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+    return pattern
+
+
+MetricName = Annotated[str, Field(pattern=_METRIC, max_length=256)]
+LabelName = Annotated[str, Field(pattern=_LABEL, max_length=256)]
+Pattern = Annotated[str, Field(max_length=512), AfterValidator(_compiles)]
+SeriesName = Literal["requests", "errors", "latency", "prediction", "feature", "missing"]
 
 
 class Rule(BaseModel):
@@ -26,9 +67,22 @@ class Rule(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
     series: str
-    metric: str
-    labels: Mapping[str, str] = Field(default_factory=dict)
-    feature_label: str | None = None
+    metric: MetricName
+    also_named: tuple[MetricName, ...] = ()
+    labels: Mapping[LabelName, Pattern] = Field(default_factory=dict)
+    feature_label: LabelName | None = None
+
+    @model_validator(mode="after")
+    def _per_feature_or_not(self) -> Self:
+        if (self.series in _PER_FEATURE) != (self.feature_label is not None):
+            needs = "needs" if self.series in _PER_FEATURE else "cannot have"
+            raise ValueError(f"series {self.series} {needs} a featureLabel")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The metric's names, the one of the newest release first."""
+        return (self.metric, *self.also_named)
 
     @cached_property
     def _patterns(self) -> tuple[tuple[str, re.Pattern[str]], ...]:
@@ -52,15 +106,19 @@ class Rule(BaseModel):
 
 
 class CounterRule(Rule):
+    series: Literal["requests", "errors", "missing"]
     required: bool = False
+    always_shown: bool = False
 
 
 class HistogramRule(Rule):
-    divisor: float = Field(default=1.0, gt=0)
+    series: Literal["latency", "prediction", "feature"]
+    divisor: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
 
 class CategoryRule(Rule):
-    category_label: str
+    series: Literal["prediction", "feature"]
+    category_label: LabelName
 
 
 class Preset(BaseModel):
@@ -68,26 +126,60 @@ class Preset(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
-    counters: tuple[CounterRule, ...] = ()
-    histograms: tuple[HistogramRule, ...] = ()
-    categories: tuple[CategoryRule, ...] = ()
+    name: ObjectName
+    counters: Annotated[tuple[CounterRule, ...], Field(max_length=64)] = ()
+    histograms: Annotated[tuple[HistogramRule, ...], Field(max_length=64)] = ()
+    categories: Annotated[tuple[CategoryRule, ...], Field(max_length=64)] = ()
+    absent: Mapping[SeriesName, Annotated[str, Field(min_length=1, max_length=512)]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _absent_is_not_given(self) -> Self:
+        both = sorted(self.absent.keys() & self.given)
+        if both:
+            raise ValueError(f"{both[0]} is absent and has a rule: remove one of the two")
+        return self
+
+    @cached_property
+    def given(self) -> frozenset[str]:
+        """The series that the rules give."""
+        return frozenset(rule.series for rule in (*self.counters, *self.histograms, *self.categories))
+
+    def lacks(self, wanted: Sequence[str]) -> Mapping[str, str]:
+        """Of the wanted series, those that this kind of server does not measure, each with one sentence."""
+        return {name: self.lack(stem) for name in wanted if (stem := name.partition("/")[0]) not in self.given}
+
+    def lack(self, series: str) -> str:
+        """Why there is no such series."""
+        reason = self.absent.get(series)  # type: ignore[call-overload]
+        return f"preset {self.name} has no {_NOUNS.get(series, series)}" + (f": {reason}" if reason else "")
 
     def only(self, wanted: Sequence[str]) -> "Preset":
         """The rules that the prefixes ask for. A required counter stays: it tells a right page from a wrong one."""
-        return Preset(
-            name=self.name,
-            counters=tuple(rule for rule in self.counters if rule.required or rule.is_wanted(wanted)),
-            histograms=tuple(rule for rule in self.histograms if rule.is_wanted(wanted)),
-            categories=tuple(rule for rule in self.categories if rule.is_wanted(wanted)),
+        return self.model_copy(
+            update={
+                "counters": tuple(rule for rule in self.counters if rule.required or rule.is_wanted(wanted)),
+                "histograms": tuple(rule for rule in self.histograms if rule.is_wanted(wanted)),
+                "categories": tuple(rule for rule in self.categories if rule.is_wanted(wanted)),
+            }
         )
 
     def sample_names(self) -> frozenset[str]:
         """Names of the samples that the rules read, as they stand in an exposition."""
-        plain = {rule.metric for rule in (*self.counters, *self.categories)}
-        return frozenset(
-            plain | {f"{rule.metric}{suffix}" for rule in self.histograms for suffix in ("_bucket", "_sum", "_count")}
-        )
+        plain = {name for rule in (*self.counters, *self.categories) for name in rule.names}
+        parts = {f"{name}{suffix}" for rule in self.histograms for name in rule.names for suffix in _HISTOGRAM_SUFFIXES}
+        return frozenset(plain | parts)
+
+    def native_names(self) -> frozenset[str]:
+        """Names under which a Prometheus keeps the same histograms when they are native ones."""
+        histograms = {name for rule in self.histograms for name in rule.names}
+        counts = {
+            name.removesuffix("_count") for rule in self.counters for name in rule.names if name.endswith("_count")
+        }
+        return frozenset(histograms | counts)
+
+
+class PresetsInvalid(Exception):
+    """A file of presets cannot be used; the message names the file and the field."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +187,10 @@ class UnknownPreset(Exception):
     """A Model names a preset that does not exist."""
 
     name: str
+    known: tuple[str, ...]
 
     def __str__(self) -> str:
-        known = ", ".join(presets())
+        known = ", ".join(self.known)
         return f"there is no metrics preset {self.name!r}: set spec.serving.metrics.preset to one of {known}"
 
 
@@ -113,13 +206,58 @@ def presets() -> Mapping[str, Preset]:
     return {preset.name: preset for preset in sorted(loaded, key=lambda preset: preset.name)}
 
 
-def preset(name: str) -> Preset:
-    """The preset of that name.
+def with_own(directory: Path | None) -> Mapping[str, Preset]:
+    """The shipped presets and those of the platform, one in each *.yaml file of the directory.
+
+    Raises:
+        PresetsInvalid: unreadable, not YAML, a wrong field, or a name that is taken.
+    """
+    known = dict(presets())
+    if directory is None:
+        return known
+    try:
+        # A mounted ConfigMap keeps its versions in entries whose names begin with two dots.
+        paths = sorted(path for path in directory.iterdir() if path.suffix in (".yaml", ".yml") and path.name[0] != ".")
+    except OSError as error:
+        raise PresetsInvalid(f"{directory}: {error.strerror or error}") from error
+    for path in paths:
+        preset = _read(path)
+        if preset.name in known:
+            raise PresetsInvalid(f"{path}: name: there is a preset {preset.name!r} already: choose another name")
+        known[preset.name] = preset
+    return known
+
+
+def _read(path: Path) -> Preset:
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise PresetsInvalid(f"{path}: a preset is at most {_LARGEST_FILE // 1024} KiB long")
+        document = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise PresetsInvalid(f"{path}: {' '.join(str(error).split())}") from error
+    try:
+        preset = Preset.model_validate(document)
+    except ValidationError as error:
+        raise PresetsInvalid(f"{path}: {_first(error)}") from error
+    if "requests" not in preset.given:
+        raise PresetsInvalid(f"{path}: counters: a preset needs a counter for series requests")
+    return preset
+
+
+def _first(error: ValidationError) -> str:
+    wrong = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in wrong["loc"]) or "the file"
+    return f"{where}: {wrong['msg']} (got {str(wrong.get('input'))[:80]!r})"
+
+
+def preset(name: str, known: Mapping[str, Preset] | None = None) -> Preset:
+    """The preset of that name, of the shipped ones or of those given.
 
     Raises:
         UnknownPreset: naming those that exist.
     """
-    found = presets().get(name)
+    among = presets() if known is None else known
+    found = among.get(name)
     if found is None:
-        raise UnknownPreset(name)
+        raise UnknownPreset(name, tuple(among))
     return found

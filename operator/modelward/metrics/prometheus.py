@@ -6,18 +6,27 @@ selector over all wanted metrics gives what the server scraped, from one consist
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import aiohttp
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from modelward.api.gates import QueryGate
-from modelward.metrics.canonical import InvalidSamples, RawSample, canonical_series
+from modelward.metrics.absent import absent_series
+from modelward.metrics.canonical import InvalidSamples, RawSample, canonical_series, native_grids
+from modelward.metrics.native import Bucket, NativeHistogram
 from modelward.metrics.presets import Preset
-from modelward.metrics.transport import PROMETHEUS_LIMITS, Limits, RequestFailed, request
+from modelward.metrics.transport import (
+    NO_CREDENTIALS,
+    PROMETHEUS_LIMITS,
+    Credentials,
+    CredentialsUnreadable,
+    Limits,
+    RequestFailed,
+    request,
+)
 from modelward.stats.readings import PodReading, PodTarget, QueryAnswer, Reading
 
 _TARGET_LABELS = ("job", "instance")
@@ -27,15 +36,13 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 @dataclass(frozen=True)
 class Connection:
-    """How one Prometheus is reached. Files are read at each request, because what is in them rotates."""
+    """How one Prometheus is reached."""
 
     name: str
     url: str
     max_staleness: float = 120.0
     limits: Limits = PROMETHEUS_LIMITS
-    headers: Mapping[str, str] = field(default_factory=dict)
-    headers_from_files: Mapping[str, Path] = field(default_factory=dict)
-    bearer_token_file: Path | None = None
+    credentials: Credentials = NO_CREDENTIALS
 
 
 @dataclass(frozen=True)
@@ -51,12 +58,27 @@ class QueryNames:
 _Sample = tuple[float, str]  # Unix seconds, and the value as Prometheus writes it
 
 
+class _Histogram(BaseModel):
+    """A native histogram; a bucket is a rule about its bounds, lower bound, upper bound and count."""
+
+    count: str
+    sum: str
+    buckets: list[tuple[int, str, str, str]] = []
+
+
 class _Series(BaseModel):
-    """One series of an answer: `value` of an instant vector, `values` of a range, neither for a native histogram."""
+    """One series of an answer: `value` of an instant vector, `values` of a range, `histograms` of a native one."""
 
     metric: dict[str, str] = {}
     value: _Sample | None = None
     values: list[_Sample] = []
+    histograms: list[tuple[float, _Histogram]] = []
+
+    @property
+    def newest(self) -> tuple[float, str | _Histogram] | None:
+        """The last sample. A series changes its kind when its server is replaced, so both kinds may be there."""
+        last: list[tuple[float, str | _Histogram]] = [*self.values[-1:], *self.histograms[-1:]]
+        return max(last, key=lambda sample: sample[0], default=None)
 
 
 class _Data(BaseModel):
@@ -101,10 +123,12 @@ class PrometheusSource:
             selector = _selector(chosen, targets)
             result = await self._ask(f"{selector}[{math.ceil(self._connection.max_staleness)}s]", now, "matrix")
             scrapes = _newest_scrapes(result)
-            pods = [await self._pod(target, scrapes, chosen, wanted, now) for target in targets]
+            own = {target.name: await self._scrape(target, scrapes, chosen, now) for target in targets}
+            grids = self._grids(own.values(), chosen, wanted)
+            pods = [self._pod(target, own[target.name], chosen, wanted, grids) for target in targets]
         except _Unusable as error:
             return Reading(version=version, at=now, problem=str(error), reason=error.reason)
-        return Reading(version=version, at=now, pods=tuple(pods))
+        return Reading(version=version, at=now, pods=tuple(pods), absent=absent_series(preset, wanted, pods))
 
     async def query(self, gate: QueryGate, names: QueryNames, now: float) -> QueryAnswer:
         """Exactly one finite number that is no older than the gate's `maxStaleness`, or why not.
@@ -123,14 +147,9 @@ class PrometheusSource:
             return QueryAnswer(value=None, problem=str(error), reason=error.reason)
         return QueryAnswer(value=value, at=at)
 
-    async def _pod(
-        self,
-        target: PodTarget,
-        scrapes: "Mapping[tuple[str, str], list[_Scrape]]",
-        preset: Preset,
-        wanted: Sequence[str],
-        now: float,
-    ) -> PodReading:
+    async def _scrape(
+        self, target: PodTarget, scrapes: "Mapping[tuple[str, str], list[_Scrape]]", preset: Preset, now: float
+    ) -> "_Scrape":
         own = scrapes.get((target.namespace, target.name), [])
         if not own:
             await self._explain_absence(target, preset, now)
@@ -139,21 +158,46 @@ class PrometheusSource:
             raise _Unusable(
                 f"{self._named} scrapes pod {target.name} more than once ({seen}): keep one", "InvalidResult"
             )
+        ahead = own[0].at - now
+        if ahead > self._connection.max_staleness:
+            raise _Unusable(
+                f"the newest sample of pod {target.name} in {self._named} is {ahead:.0f} s ahead of this operator's clock: "
+                "set the clocks right",
+                "StaleMetrics",
+            )
+        return own[0]
+
+    def _grids(
+        self, scrapes: "Iterable[_Scrape]", preset: Preset, wanted: Sequence[str]
+    ) -> Mapping[str, tuple[float, ...]]:
+        """Edges that the native histograms of all pods have in common, so that pods can be added up."""
         try:
-            series = canonical_series(own[0].samples, preset, wanted)
+            return native_grids([native for scrape in scrapes for native in scrape.natives], preset, wanted)
+        except InvalidSamples as error:
+            raise _Unusable(f"{self._named} has metrics that cannot be used: {error}", "InvalidResult") from error
+
+    def _pod(
+        self,
+        target: PodTarget,
+        scrape: "_Scrape",
+        preset: Preset,
+        wanted: Sequence[str],
+        grids: Mapping[str, tuple[float, ...]],
+    ) -> PodReading:
+        try:
+            series = canonical_series(scrape.samples, preset, wanted, scrape.natives, grids)
         except InvalidSamples as error:
             raise _Unusable(
                 f"{self._named} has metrics of pod {target.name} that cannot be used: {error}", "InvalidResult"
             ) from error
-        return PodReading(pod=target.name, started_at=target.started_at, at=own[0].at, series=series)
+        return PodReading(pod=target.name, started_at=target.started_at, at=scrape.at, series=series)
 
     async def _explain_absence(self, target: PodTarget, preset: Preset, now: float) -> None:
         """Stale, or never there? One small query over an hour tells."""
-        metric = next(iter(sorted(rule.metric for rule in preset.counters)), None)
-        if metric is not None:
-            selector = f"{metric}{{{_pod_matchers([target])}}}"
-            result = await self._ask(f"{selector}[1h]", now, "matrix")
-            times = [series.values[-1][0] for series in result.series if series.values]
+        names = {spelling for rule in preset.counters for name in rule.names for spelling in _spellings(name)}
+        if names:
+            result = await self._ask(f"{_named(names, [target])}[1h]", now, "matrix")
+            times = [newest[0] for series in result.series if (newest := series.newest)]
             if times:
                 raise _Unusable(
                     f"the newest sample of pod {target.name} in {self._named} is {now - max(times):.0f} s old, "
@@ -197,11 +241,15 @@ class PrometheusSource:
                 "POST",
                 f"{self._connection.url.rstrip('/')}/api/v1/query",
                 limits,
-                headers=self._headers(),
                 form=form,
+                credentials=self._connection.credentials,
             )
         except RequestFailed as error:
             raise _Unusable(f"{self._named} {error}") from error
+        except CredentialsUnreadable as error:
+            raise _Unusable(f"{self._named} cannot be asked: {error}") from error
+        if answer.status in (401, 403):
+            raise _Unusable(f"{self._named} refused the operator's credentials (HTTP {answer.status})")
         return self._data(answer.status, answer.body, types)
 
     def _data(self, status: int, body: bytes, types: Sequence[str]) -> _Data:
@@ -220,17 +268,6 @@ class PrometheusSource:
             )
         return document.data
 
-    def _headers(self) -> Mapping[str, str]:
-        connection = self._connection
-        headers = dict(connection.headers)
-        try:
-            headers |= {name: path.read_text("utf-8").strip() for name, path in connection.headers_from_files.items()}
-            if connection.bearer_token_file is not None:
-                headers["Authorization"] = f"Bearer {connection.bearer_token_file.read_text('utf-8').strip()}"
-        except (OSError, UnicodeDecodeError) as error:
-            raise _Unusable(f"the credentials of {self._named} cannot be read: {error}") from error
-        return headers
-
 
 @dataclass
 class _Scrape:
@@ -240,6 +277,25 @@ class _Scrape:
     instance: str
     at: float = -math.inf
     samples: list[RawSample] = field(default_factory=list)
+    natives: list[NativeHistogram] = field(default_factory=list)
+
+    def add(self, name: str, labels: Mapping[str, str], value: str | _Histogram) -> None:
+        if isinstance(value, str):
+            self.samples.append(RawSample(name, labels, _number(value)))
+        else:
+            self.natives.append(_native(name, labels, value))
+
+
+def _native(name: str, labels: Mapping[str, str], histogram: _Histogram) -> NativeHistogram:
+    buckets = tuple(
+        Bucket(_number(lower), _number(upper), _number(count)) for _, lower, upper, count in histogram.buckets
+    )
+    count = _number(histogram.count)
+    counts = (count, *(bucket.count for bucket in buckets))
+    sound = all(bucket.lower < bucket.upper or bucket.lower == bucket.upper == 0 for bucket in buckets)
+    if not sound or not all(math.isfinite(number) and number >= 0 for number in counts):
+        raise _Unusable(f"the native histogram {name} has buckets that no histogram can have", "InvalidResult")
+    return NativeHistogram(name, labels, count, _number(histogram.sum), buckets)
 
 
 def _newest_scrapes(
@@ -251,9 +307,10 @@ def _newest_scrapes(
     """
     targets: dict[tuple[str, str], dict[tuple[str, str], _Scrape]] = {}
     for series in data.series:
-        if not series.values:
+        newest = series.newest
+        if newest is None:
             continue
-        labels, (at, value) = series.metric, series.values[-1]
+        labels, (at, value) = series.metric, newest
         job, instance = (labels.get(label, "") for label in _TARGET_LABELS)
         by_target = targets.setdefault((labels.get("namespace", ""), labels.get("pod", "")), {})
         scrape = by_target.setdefault((job, instance), _Scrape(job, instance))
@@ -262,13 +319,23 @@ def _newest_scrapes(
         if at > scrape.at:
             scrape.at = at
             scrape.samples.clear()
-        scrape.samples.append(RawSample(labels.get("__name__", ""), labels, _number(value)))
+            scrape.natives.clear()
+        scrape.add(labels.get("__name__", ""), labels, value)
     return {pod: list(by_target.values()) for pod, by_target in targets.items()}
 
 
 def _selector(preset: Preset, targets: Sequence[PodTarget]) -> str:
-    names = "|".join(re.escape(name) for name in sorted(preset.sample_names()))
-    return f"{{__name__=~{_quoted(names)},{_pod_matchers(targets)}}}"
+    return _named(preset.sample_names() | preset.native_names(), targets)
+
+
+def _spellings(counter: str) -> tuple[str, ...]:
+    """The count of a native histogram is no series of its own."""
+    return (counter, counter.removesuffix("_count"))
+
+
+def _named(names: Iterable[str], targets: Sequence[PodTarget]) -> str:
+    alternatives = "|".join(re.escape(name) for name in sorted(names))
+    return f"{{__name__=~{_quoted(alternatives)},{_pod_matchers(targets)}}}"
 
 
 def _pod_matchers(targets: Sequence[PodTarget]) -> str:

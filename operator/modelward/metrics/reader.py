@@ -9,18 +9,25 @@ import aiohttp
 from modelward.api.gates import QueryGate
 from modelward.api.model import MetricsEndpoint
 from modelward.metrics.pods import PodsSource
-from modelward.metrics.presets import UnknownPreset, preset
+from modelward.metrics.presets import Preset, UnknownPreset, preset, presets, with_own
 from modelward.metrics.prometheus import PrometheusSource, QueryNames
 from modelward.metrics.sources import SourcesInvalid, load_sources
+from modelward.metrics.transport import CredentialsUnreadable
 from modelward.stats.readings import PodTarget, QueryAnswer, Reading
 
 
 class MetricsReader:
     """Reads versions and queries; nothing that a cluster or a user can do makes it raise."""
 
-    def __init__(self, pods: PodsSource, prometheus: Mapping[str, PrometheusSource]) -> None:
+    def __init__(
+        self,
+        pods: PodsSource,
+        prometheus: Mapping[str, PrometheusSource],
+        known_presets: Mapping[str, Preset] | None = None,
+    ) -> None:
         self._pods = pods
         self._prometheus = prometheus
+        self._presets = presets() if known_presets is None else known_presets
 
     async def read(
         self,
@@ -34,7 +41,7 @@ class MetricsReader:
         if not targets:
             return Reading(version=version, at=now, problem=f"version {version} has no ready pod to read metrics from")
         try:
-            rules = preset(endpoint.preset)
+            rules = preset(endpoint.preset, self._presets)
         except UnknownPreset as error:
             return Reading(version=version, at=now, problem=str(error), reason="InvalidResult")
         if endpoint.source == "Pods":
@@ -58,23 +65,23 @@ class MetricsReader:
 
 
 @asynccontextmanager
-async def open_reader(sources_file: Path | None) -> AsyncIterator[MetricsReader]:
+async def open_reader(sources_file: Path | None, presets_directory: Path | None = None) -> AsyncIterator[MetricsReader]:
     """A reader with its connections, closed at the end.
 
     Raises:
         SourcesInvalid: the file, or a file of certificates that it names, cannot be used.
+        PresetsInvalid: a file of the directory is no preset.
     """
+    sources, known = load_sources(sources_file), with_own(presets_directory)
     async with AsyncExitStack() as stack:
         prometheus: dict[str, PrometheusSource] = {}
-        for name, server in load_sources(sources_file).items():
+        for name, connection in sources.prometheus.items():
             try:
-                connector = aiohttp.TCPConnector(ssl=server.tls())
-            except OSError as error:  # ssl.SSLError is one
-                raise SourcesInvalid(
-                    f"the certificates of {name} in {server.ca_file} cannot be used: {error}"
-                ) from error
-            session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-            prometheus[name] = PrometheusSource(server.connection(), session)
+                connection.credentials.tls()
+            except CredentialsUnreadable as error:
+                raise SourcesInvalid(f"{name}: {error}") from error
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            prometheus[name] = PrometheusSource(connection, session)
         # Pods come and go with their addresses: a kept connection would often be to one that is gone.
         pods = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)))
-        yield MetricsReader(PodsSource(pods), prometheus)
+        yield MetricsReader(PodsSource(pods, access=sources.pods), prometheus, known)

@@ -7,6 +7,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 
+from modelward.metrics.presets import PresetsInvalid
 from modelward.metrics.reader import open_reader
 from modelward.metrics.sources import SourcesInvalid
 from modelward.runtime import logs, shell
@@ -35,6 +36,9 @@ def main() -> int:
     except SourcesInvalid as error:
         logger.error("--metrics-config %s: %s", settings.metrics_config, error)
         return 2
+    except PresetsInvalid as error:
+        logger.error("--metrics-presets: %s", error)
+        return 2
     except NoCluster as error:
         logger.error("no cluster to work with: %s", error)
         return 2
@@ -46,6 +50,7 @@ async def operate(settings: Settings) -> None:
 
     Raises:
         SourcesInvalid: when the list of Prometheus servers cannot be used.
+        PresetsInvalid: when a preset of the platform cannot be used.
         NoCluster: when there are no credentials of a cluster.
     """
     # Here and not above, so that `--help` and a wrong flag are answered without loading what decides.
@@ -54,7 +59,7 @@ async def operate(settings: Settings) -> None:
     clock, chance = SystemClock(), random.Random()
     telemetry = Telemetry(clock)
     async with AsyncExitStack() as opened:
-        reader = await opened.enter_async_context(open_reader(settings.metrics_config))
+        reader = await opened.enter_async_context(open_reader(settings.metrics_config, settings.metrics_presets))
         kube = await KubeClient.connect(
             timeout=settings.request_timeout, instance=settings.identity, on_write=telemetry.count_write
         )

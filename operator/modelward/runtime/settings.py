@@ -34,6 +34,7 @@ class Settings:
     identity: str
     lease_name: str = "modelward-operator"
     metrics_config: Path | None = None
+    metrics_presets: Path | None = None
     watch_namespaces: tuple[str, ...] = ()
     health_host: str = "0.0.0.0"
     health_port: int = 8080
@@ -50,11 +51,14 @@ def load(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
     given = parser.parse_args(arguments)
     if given.metrics_config is not None and not given.metrics_config.is_file():
         parser.error(f"--metrics-config: there is no file {given.metrics_config}")
+    if given.metrics_presets is not None and not given.metrics_presets.is_dir():
+        parser.error(f"--metrics-presets: there is no directory {given.metrics_presets}")
     return Settings(
         lease_namespace=given.lease_namespace,
         identity=given.identity,
         lease_name=given.lease_name,
         metrics_config=given.metrics_config,
+        metrics_presets=given.metrics_presets,
         watch_namespaces=tuple(given.namespace),
         health_host=given.health_host,
         health_port=given.health_port,
@@ -78,6 +82,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         return environment.get(f"MODELWARD_{name}") or otherwise
 
     metrics_config = environment.get("MODELWARD_METRICS_CONFIG")
+    metrics_presets = environment.get("MODELWARD_METRICS_PRESETS")
     namespaces = [name.strip() for name in default("NAMESPACE", "").split(",") if name.strip()]
     add = parser.add_argument
     add(
@@ -86,6 +91,13 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="FILE",
         default=Path(metrics_config) if metrics_config else None,
         help="YAML list of Prometheus servers that Models may name; without it, pods are scraped directly",
+    )
+    add(
+        "--metrics-presets",
+        type=Path,
+        metavar="DIRECTORY",
+        default=Path(metrics_presets) if metrics_presets else None,
+        help="presets of your own, one in each *.yaml file: how another model server names its metrics",
     )
     add(
         "--namespace",

@@ -51,6 +51,9 @@ class Reading:
     pods: tuple[PodReading, ...] = ()
     problem: str | None = None  # one sentence, when the whole version could not be read
     reason: str = "MetricsUnavailable"  # MetricsUnavailable | StaleMetrics | InvalidResult
+    absent: Mapping[str, str] = field(
+        default_factory=dict
+    )  # series that the server does not measure, and one sentence why
 
 
 @dataclass(frozen=True)

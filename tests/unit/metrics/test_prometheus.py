@@ -15,7 +15,7 @@ from modelward.api.model import MetricsEndpoint, MetricsSource
 from modelward.metrics.pods import PodsSource
 from modelward.metrics.prometheus import Connection, PrometheusSource, QueryNames
 from modelward.metrics.reader import MetricsReader
-from modelward.metrics.transport import Limits
+from modelward.metrics.transport import Credentials, Limits
 from modelward.stats.readings import Binned, PodTarget, QueryAnswer, Reading
 from tests.unit.metrics.loopback import serving
 
@@ -202,11 +202,11 @@ async def test_a_bearer_token_is_read_anew_for_each_request(tmp_path: Path) -> N
         seen.append(form["authorization"])
         return success("scalar", [NOW, "1"])
 
-    async with prometheus(answers, bearer_token_file=token) as reader:
+    async with prometheus(answers, credentials=Credentials(bearer_token_file=token)) as reader:
         missing = await ask(reader)
         token.write_text("first\n")
         await ask(reader)
         token.write_text("second\n")
         await ask(reader)
-    assert missing.problem is not None and "credentials of Prometheus main cannot be read" in missing.problem
+    assert missing.problem is not None and f"the credentials in {token} cannot be read" in missing.problem
     assert seen == ["Bearer first", "Bearer second"]

@@ -79,7 +79,13 @@ def test_namespaces_come_from_flags_or_environment(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--workers", "0"], ["--health-port", "x"], ["--resync-seconds", "-1"], ["--metrics-config", "/no/such/file"]],
+    [
+        ["--workers", "0"],
+        ["--health-port", "x"],
+        ["--resync-seconds", "-1"],
+        ["--metrics-config", "/no/such/file"],
+        ["--metrics-presets", "/no/such/directory"],
+    ],
     ids=lambda arguments: arguments[0],
 )
 def test_a_setting_that_cannot_be_meant_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
