@@ -151,7 +151,8 @@ GOOD: dict[str, Manifest] = {
                 - {name: latency, latency: {slo: 250ms, maxIncrease: 0.01}}
                 - {name: inputs, dataQuality: {maxMissing: 0.05}, advisory: true}
                 - {name: saturation, query: {source: platform, query: "max(queue_depth)", max: 10}}
-                - {name: feedback, quality: {metric: recall}}
+                - {name: feedback, quality: {metric: Recall, min: 0.8, versusIncumbent: {maxDecrease: 0.02}}, minSamples: 500}
+                - {name: fair, fairness: {metric: AdverseActionRatio, group: sex, min: 0.8, minGroupSize: 200}}
               alpha: 0.05
               approvals: [{role: risk, beforeWeight: 50}]
             production:
@@ -408,6 +409,29 @@ BAD: dict[str, Bad] = {
         ".evaluation.versusIncumbent",
         "give maxDecrease, maxIncrease or both",
         evaluation={"name": "holdout", "metric": "auc", "versusIncumbent": {}},
+    ),
+    "a quality gate without a bound": _bad_gate(
+        ".quality", "give min, max or versusIncumbent", quality={"metric": "Recall"}
+    ),
+    "an unknown quality": _bad_gate(".quality.metric", "", quality={"metric": "recall", "min": 0.8}),
+    "a quality with its bounds the wrong way round": _bad_gate(
+        ".quality", "min is above max: exchange them", quality={"metric": "MCC", "min": 2, "max": 1}
+    ),
+    "a comparison of what is no rate": _bad_gate(
+        ".quality.versusIncumbent",
+        "use Accuracy, Precision or Recall",
+        quality={"metric": "AUC", "versusIncumbent": {"maxDecrease": 0.1}},
+    ),
+    "a fairness gate without a bound": _bad_gate(
+        ".fairness", "give min, max or both", fairness={"metric": "AccuracyDisparity", "group": "sex"}
+    ),
+    "a fairness gate without a group": _bad_gate(
+        ".fairness.group", "", fairness={"metric": "AccuracyDisparity", "max": 0.1}
+    ),
+    "a group of nobody": _bad_gate(
+        ".fairness.minGroupSize",
+        "",
+        fairness={"metric": "AccuracyDisparity", "group": "sex", "max": 0.1, "minGroupSize": 0},
     ),
     # ModelEvaluation
     "an evaluation of no metric": _bad(_EVALUATION, "spec.metrics", spec__metrics=[]),

@@ -221,6 +221,92 @@ class EvaluationGate(ApiModel):
     max_age: Interval | None = Field(default=None, description="An evaluation older than this is no evidence.")
 
 
+class QualityMetric(StrEnum):
+    ACCURACY = "Accuracy"
+    PRECISION = "Precision"
+    RECALL = "Recall"
+    F1 = "F1"
+    MCC = "MCC"
+    AUC = "AUC"
+    RMSE = "RMSE"
+    MAE = "MAE"
+    ECE = "ECE"
+
+
+COMPARABLE = (QualityMetric.ACCURACY, QualityMetric.PRECISION, QualityMetric.RECALL)
+
+
+class QualityVersusIncumbent(ApiModel):
+    """How far the candidate's live quality may be below the incumbent's."""
+
+    max_decrease: Share = Field(
+        description="How much lower the candidate's metric may be than the incumbent's, as an absolute share."
+    )
+
+
+class QualityGate(ApiModel):
+    """Holds a metric of labelled feedback against bounds, and against the incumbent's."""
+
+    cel_rules: ClassVar[Rules] = (
+        CelRule(
+            rule="has(self.min) || has(self.max) || has(self.versusIncumbent)",
+            message="a quality gate without a bound checks nothing: give min, max or versusIncumbent",
+            holds=lambda gate: (gate.min, gate.max, gate.versus_incumbent) != (None, None, None),
+        ),
+        MIN_IS_NOT_ABOVE_MAX,
+        CelRule(
+            rule="!has(self.versusIncumbent) || self.metric in ['Accuracy', 'Precision', 'Recall']",
+            message="only rates can be compared while traffic moves: with versusIncumbent, use Accuracy, Precision or Recall",
+            holds=lambda gate: gate.versus_incumbent is None or gate.metric in COMPARABLE,
+            field_path=".versusIncumbent",
+        ),
+    )
+
+    metric: QualityMetric = Field(
+        description="Accuracy, Precision, Recall, F1 or MCC of classes; AUC or ECE (expected calibration error) of scores;"
+        " RMSE or MAE of numbers."
+    )
+    positive: ShortText = Field(default="1", description="The label that counts as positive.")
+    min: Number | None = Field(default=None, description="The gate fails when the metric is certainly below this.")
+    max: Number | None = Field(default=None, description="The gate fails when the metric is certainly above this.")
+    versus_incumbent: QualityVersusIncumbent | None = Field(
+        default=None, description="Compares with the incumbent's labels of the same intervals."
+    )
+
+
+class FairnessMetric(StrEnum):
+    DEMOGRAPHIC_PARITY_DIFFERENCE = "DemographicParityDifference"
+    DEMOGRAPHIC_PARITY_RATIO = "DemographicParityRatio"
+    EQUALIZED_ODDS_DIFFERENCE = "EqualizedOddsDifference"
+    ADVERSE_ACTION_RATIO = "AdverseActionRatio"
+    ACCURACY_DISPARITY = "AccuracyDisparity"
+
+
+class FairnessGate(ApiModel):
+    """Holds a figure over the groups of one attribute against bounds."""
+
+    cel_rules: ClassVar[Rules] = (
+        CelRule(
+            rule="has(self.min) || has(self.max)",
+            message="a fairness gate without a bound checks nothing: give min, max or both",
+            holds=lambda gate: gate.min is not None or gate.max is not None,
+        ),
+        MIN_IS_NOT_ABOVE_MAX,
+    )
+
+    metric: FairnessMetric = Field(
+        description="DemographicParityDifference or DemographicParityRatio of positive predictions,"
+        " EqualizedOddsDifference, AccuracyDisparity, or AdverseActionRatio, where a positive prediction is a refusal:"
+        " the four-fifths rule is a min of 0.8."
+    )
+    group: ShortText = Field(description="The attribute by which feedback is grouped, such as sex.")
+    min: Share | None = Field(default=None, description="The gate fails when the figure is certainly below this.")
+    max: Share | None = Field(default=None, description="The gate fails when the figure is certainly above this.")
+    min_group_size: Annotated[int, Field(ge=1, le=1_000_000_000)] = Field(
+        default=100, description="While a group has fewer labels than this, the gate is Unknown."
+    )
+
+
 class Gate(ApiModel):
     """Something that has to be true of a version before it may go on."""
 
@@ -256,13 +342,11 @@ class Gate(ApiModel):
     evaluation: EvaluationGate | None = Field(
         default=None, description="Kind evaluation: the newest valid ModelEvaluation."
     )
-    quality: FreeForm | None = Field(
-        default=None,
-        description="Kind quality: labelled feedback. Not implemented yet: a rollout with such a gate is held.",
+    quality: QualityGate | None = Field(
+        default=None, description="Kind quality: how right the answers are, by the labels that came back for them."
     )
-    fairness: FreeForm | None = Field(
-        default=None,
-        description="Kind fairness: outcomes by group. Not implemented yet: a rollout with such a gate is held.",
+    fairness: FairnessGate | None = Field(
+        default=None, description="Kind fairness: outcomes by group, by the labels that came back for their members."
     )
     job: FreeForm | None = Field(
         default=None,
@@ -270,7 +354,7 @@ class Gate(ApiModel):
     )
     min_samples: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
         default=0,
-        description="The number of requests or observations below which the gate is Unknown, whatever was measured.",
+        description="The number of requests, or for quality and fairness of labels, below which the gate is Unknown.",
     )
     warmup: Duration = Field(
         default=timedelta(0), description="How long after the start of the stage nothing is measured."

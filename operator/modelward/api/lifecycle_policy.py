@@ -303,5 +303,5 @@ def unsupported(policy: LifecyclePolicySpec, model_gates: Iterable[Gate] = ()) -
 
 def _unsupported_gates(path: str, gates: Iterable[Gate]) -> Iterable[str]:
     for gate in gates:
-        fields = {"quality": gate.quality, "fairness": gate.fairness, "job": gate.job, "window": gate.window}
+        fields = {"job": gate.job, "window": gate.window}
         yield from (f"{path}[{gate.name}].{field}" for field, value in fields.items() if value is not None)

@@ -368,6 +368,8 @@ def _judge(evidence: Evidence, gate: Gate, inputs: Inputs) -> Verdict:
     problem = _problem_for(evidence, gate, inputs)
     if problem is not None:
         context = replace(context, problem=problem[1], problem_reason=problem[0])
+    measured = ((evidence.counted_at or evidence.started_at) - warm_at).total_seconds()
+    context = replace(context, measured_seconds=max(measured, 0.0))
     verdict = kind_for(gate).judge(gate, memory.state, context)
     if problem is None or verdict.result is Result.FAIL:
         return verdict

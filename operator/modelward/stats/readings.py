@@ -7,6 +7,14 @@ Names of series are the same for every source and preset:
     prediction                histogram or categories
     feature/NAME              histogram or categories
     missing/NAME              counter
+
+and of labelled feedback, counted for the version that had predicted:
+
+    confusion/PREDICTED       categories by actual label
+    score/ACTUAL              histogram of scores
+    labels, error_absolutes, error_squares, error_fourth_powers
+                              counters and sums over predictions of a number
+    group/ATTRIBUTE/VALUE     categories: see OUTCOMES
 """
 
 from collections.abc import Mapping
@@ -24,6 +32,9 @@ class Binned:
     counts: tuple[float, ...]
     total: float | None = None
 
+
+ERROR_SUMS = ("labels", "error_absolutes", "error_squares", "error_fourth_powers")
+OUTCOMES = ("true_positive", "false_positive", "false_negative", "true_negative")
 
 Categories = Mapping[str, float]
 Series = float | Binned | Categories
@@ -51,9 +62,8 @@ class Reading:
     pods: tuple[PodReading, ...] = ()
     problem: str | None = None  # one sentence, when the whole version could not be read
     reason: str = "MetricsUnavailable"  # MetricsUnavailable | StaleMetrics | InvalidResult
-    absent: Mapping[str, str] = field(
-        default_factory=dict
-    )  # series that the server does not measure, and one sentence why
+    # Series that the server does not measure, each with one sentence why.
+    absent: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

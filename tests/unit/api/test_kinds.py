@@ -83,7 +83,7 @@ def test_what_this_release_cannot_evaluate_is_listed_by_its_path() -> None:
             "spec": {
                 "gates": [
                     {"name": "recent", "latency": {"slo": "1s"}, "window": "1h"},
-                    {"name": "fair", "fairness": {}},
+                    {"name": "checked", "job": {}},
                 ]
             },
         }
@@ -92,9 +92,8 @@ def test_what_this_release_cannot_evaluate_is_listed_by_its_path() -> None:
         "spec.minimumTier",
         "spec.requires",
         "spec.stages.production.monitoring",
-        "spec.stages.canary.gates[feedback].quality",
         "spec.gates[recent].window",
-        "spec.gates[fair].fairness",
+        "spec.gates[checked].job",
     )
 
 

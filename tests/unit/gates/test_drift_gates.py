@@ -95,6 +95,14 @@ def test_a_handful_of_requests_decides_nothing_however_far_off_they_look():
     verdict = watch(Stage(DRIFT, baseline=BASELINE), 2, lambda: traffic.features(total=4, income=SHIFTED)).verdict()
     assert verdict.result is Result.INCONCLUSIVE
     assert "3 undecided" in verdict.sentence or "2 undecided" in verdict.sentence
+    assert " more requests needed, " in verdict.sentence
+
+
+def test_a_reference_that_is_too_small_for_its_threshold_is_named():
+    traffic, strict = Traffic(), gate(name="drift", drift={"threshold": 0.0001})
+    verdict = watch(Stage(strict, baseline=BASELINE), 20, traffic.features).verdict()
+    assert verdict.result is Result.INCONCLUSIVE
+    assert verdict.sentence.endswith("has too few rows for this threshold, however long it takes")
 
 
 def test_a_category_that_training_never_saw_is_drift():

@@ -46,7 +46,7 @@ def moments(**duration: float) -> dict[str, object]:
 
 
 APPROVALS = [{"role": "risk", "beforeWeight": 50}]
-QUALITY = {"name": "auc-live", "quality": {"metric": "auc"}}
+JOB = {"name": "audit", "job": {"template": {}}}
 EVALUATION = {"name": "auc", "evaluation": {"name": "holdout", "metric": "auc", "min": 0.8}}
 
 CASES: dict[str, Case] = {
@@ -329,8 +329,8 @@ CASES: dict[str, Case] = {
     ),
     "a gate kind that is not implemented holds": Case(
         rules.hold_what_the_policy_asks_for_and_this_release_cannot,
-        model().under(policy(canary__gates=[QUALITY])).serving("v7").validation("v8"),
-        stage("v8", "Validation") & says("Progressing", "spec.stages.canary.gates[auc-live].quality"),
+        model().under(policy(canary__gates=[JOB])).serving("v7").validation("v8"),
+        stage("v8", "Validation") & says("Progressing", "spec.stages.canary.gates[audit].job"),
     ),
     "pods that are not ready yet get no mirror": Case(
         rules.hold_until_the_pods_are_ready,

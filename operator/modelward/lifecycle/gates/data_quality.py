@@ -9,15 +9,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelward.api.gates import Gate
 from modelward.api.model_version import Baseline, FeatureBaseline
 from modelward.lifecycle.gates.bins import Distribution
 from modelward.lifecycle.gates.distributions import baseline_distribution
+from modelward.lifecycle.gates.outlook import outlook
 from modelward.lifecycle.gates.verdict import GateContext, Look, Result, State, Verdict, present, too_few, unknown
 from modelward.lifecycle.gates.wording import percent
 from modelward.stats.readings import Binned, Increment
 from modelward.stats.sequential import rate_bounds
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 NONE_IN_PRACTICE = 0.01
 """A bound of zero cannot be proven: it passes when nothing was seen and the share is below this."""
@@ -146,8 +151,7 @@ def _judge_checks(gate: Gate, checks: list[Check], unseen: list[str], context: G
         )
     bad, total, bound = (np.array([getattr(check, field) for check in checks]) for field in ("bad", "total", "bound"))
     bounds = rate_bounds(bad, total, context.alpha / len(checks))
-    failed = bounds.low > bound
-    passed = (bounds.high <= bound) | ((bound == 0) & (bad == 0) & (bounds.high <= NONE_IN_PRACTICE))
+    failed, passed = _broken_and_kept(bad, total, bound, context.alpha)
     if not failed.any() and unseen:
         names = ", ".join(sorted(set(unseen))[:3])
         return unknown(
@@ -168,7 +172,7 @@ def _judge_checks(gate: Gate, checks: list[Check], unseen: list[str], context: G
         float(bounds.high[worst]),
         float(np.nan_to_num(bounds.estimate[worst])),
     )
-    tail = "" if result is not Result.INCONCLUSIVE else "; not enough yet to decide"
+    tail = "" if result is not Result.INCONCLUSIVE else f"; {_outlook(bad, total, bound, context)}"
     count = int(failed.sum()) if result is Result.FAIL else len(checks)
     others = f"; {count} checks of {len(checks)} failed" if result is Result.FAIL else f"; the worst of {count} checks"
     sentence = (
@@ -187,3 +191,17 @@ def _judge_checks(gate: Gate, checks: list[Check], unseen: list[str], context: G
         samples=round(check.total),
         method="beta-binomial confidence sequence",
     )
+
+
+def _broken_and_kept(bad: Floats, total: Floats, bound: Floats, alpha: float) -> tuple[Flags, Flags]:
+    bounds = rate_bounds(bad, total, alpha / len(bad))
+    kept = (bounds.high <= bound) | ((bound == 0) & (bad == 0) & (bounds.high <= NONE_IN_PRACTICE))
+    return np.asarray(bounds.low > bound), np.asarray(kept)
+
+
+def _outlook(bad: Floats, total: Floats, bound: Floats, context: GateContext) -> str:
+    def decides(times: float) -> bool:
+        failed, passed = _broken_and_kept(bad * times, total * times, bound, context.alpha)
+        return bool(failed.any() or passed.all())
+
+    return outlook(decides, context.candidate_samples, context.measured_seconds, "request")

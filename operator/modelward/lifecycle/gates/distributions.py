@@ -5,6 +5,7 @@ the total variation, valid at every look, over all bins and all features, is abo
 threshold and sampling noise alone is below a quarter of it. Anything else is undecided.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from modelward.api.gates import DistanceMethod, DriftGate, Gate, Reference
 from modelward.api.model_version import Baseline, FeatureBaseline, PredictionBaseline
 from modelward.lifecycle.gates.bins import Bins, Distribution, common_bins
+from modelward.lifecycle.gates.outlook import needed
 from modelward.lifecycle.gates.verdict import GateContext, Look, Result, State, Verdict, too_few, unknown
 from modelward.lifecycle.gates.wording import number, percent, requests
 from modelward.stats import distances
@@ -47,6 +49,7 @@ class Finding:
     outcome: Outcome
     distance: float = 0.0  # less sampling noise
     certain: float = 0.0  # the total variation is at least this
+    times: float = 0.0  # so many times the evidence, until sampling noise is small enough; 0: nobody knows
     problem: str | None = None  # why there is no evidence, as the end of a sentence
 
 
@@ -202,7 +205,9 @@ def _find(spec: DriftGate, name: str, memory: State | None, reference: Distribut
     if isinstance(evidence, str):
         return Finding(label, Outcome.UNDECIDED, problem=evidence)
     expected, observed, certain = evidence
-    return Finding(label, *_weigh(spec, expected, observed, certain), certain)
+    outcome, distance = _weigh(spec, expected, observed, certain)
+    times = _times_needed(spec, expected, observed) if outcome is Outcome.UNDECIDED else 0.0
+    return Finding(label, outcome, distance, certain, times)
 
 
 def _against_baseline(
@@ -247,6 +252,31 @@ def _weigh(spec: DriftGate, expected: Floats, observed: Floats, certain: float) 
     return (Outcome.FITS if raw < spec.threshold and quiet else Outcome.UNDECIDED), float(distance)
 
 
+def _times_needed(spec: DriftGate, expected: Floats, observed: Floats) -> float:
+    """By what the live evidence has to grow until noise no longer hides a fit; a baseline never grows."""
+    limit = spec.threshold / 4
+    if spec.method is DistanceMethod.JS:
+        limit = spec.threshold**2 / 4 * 8 * math.log(2)  # in terms of the PSI's noise, see distances.js_noise
+    noise = float(distances.psi_noise(expected, observed))
+    if spec.reference is Reference.INCUMBENT:
+        return noise / limit
+    of_live = (np.count_nonzero(expected + observed) - 1) / float(observed.sum())
+    of_baseline = noise - of_live
+    return of_live / (limit - of_baseline) if of_baseline < limit else math.inf
+
+
+def _outlook(findings: list[Finding], context: GateContext) -> str:
+    undecided = [item for item in findings if item.outcome is Outcome.UNDECIDED]
+    times = max((item.times for item in undecided), default=0.0)
+    if math.isinf(times):
+        name = next(item.name for item in undecided if math.isinf(item.times))
+        return f"the reference of {name} has too few rows for this threshold, however long it takes"
+    samples = context.candidate_samples
+    if times <= 1 or samples <= 0:
+        return "not enough yet to decide"
+    return needed(samples * (times - 1), samples, context.measured_seconds, "request")
+
+
 def _conclude(spec: DriftGate, gate: Gate, findings: list[Finding], context: GateContext) -> Verdict:
     """Fail when too many have drifted; Pass when too many cannot be reached even if all that are undecided have drifted."""
     drifted = [item for item in findings if item.outcome is Outcome.DRIFTED]
@@ -267,7 +297,8 @@ def _conclude(spec: DriftGate, gate: Gate, findings: list[Finding], context: Gat
     return Verdict(
         gate.name,
         result,
-        _sentence(spec, result, findings, context),
+        _sentence(spec, result, findings, context)
+        + (f"; {_outlook(findings, context)}" if result is Result.INCONCLUSIVE else ""),
         reason,
         figure=findings[0].distance if alone else least,
         low=None if alone else least,

@@ -7,13 +7,14 @@ that decays after a good hour must not live on the average of that hour. With a 
 gate's alpha, and each of the breaker's two tests a quarter.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from modelward.api.gates import Gate
+from modelward.lifecycle.gates.outlook import outlook
 from modelward.lifecycle.gates.verdict import GateContext, Result, State, Verdict, present, too_few, unknown
-from modelward.lifecycle.gates.wording import percent, points, requests
+from modelward.lifecycle.gates.wording import counted, percent, points, requests
 from modelward.stats.sequential import MINIMUM_INTERVALS, ChangeEvidence, RateDifference, mixing_parameter, rate_bounds
 
 COMPARISON = "stratified normal mixture"
@@ -36,6 +37,7 @@ class RateRule:
     noun: str  # the events as the subject of "rose by ...": errors, requests slower than 0.25 s
     max_increase: float
     abort_above: float | None
+    unit: str = "request"  # what the events are among
 
     def comparison_alpha(self, alpha: float) -> float:
         return alpha if self.abort_above is None else alpha / 2
@@ -57,21 +59,21 @@ def fold(
     rule: RateRule, state: State, candidate: Rate, incumbent: Rate | None, before: Rate, context: GateContext
 ) -> State:
     """The state after one interval; `before` is the incumbent's rate from before the stage."""
-    counted = {**state, "events": state["events"] + candidate.events, "total": state["total"] + candidate.total}
+    gathered = {**state, "events": state["events"] + candidate.events, "total": state["total"] + candidate.total}
     if rule.abort_above is not None:
         change = ChangeEvidence.from_json(state["change"]).fold(candidate.events, candidate.total, rule.abort_above)
-        counted["change"] = change.to_json()
+        gathered["change"] = change.to_json()
     if incumbent is None or candidate.total <= 0 or incumbent.total <= 0:
-        return counted
+        return gathered
     prior = state["prior"]
     if prior is None:
         prior = (before.events + 0.5) / (before.total + 1) if before.total > 0 else 0.01
         rho = mixing_parameter(prior, rule.max_increase, rule.comparison_alpha(context.alpha))
-        counted |= {"prior": prior, "rho": float(rho)}
+        gathered |= {"prior": prior, "rho": float(rho)}
     sums = RateDifference.from_json(state["sums"]).fold(
         candidate.events, candidate.total, incumbent.events, incumbent.total, rule.max_increase, prior
     )
-    return {**counted, "sums": sums.to_json()}
+    return {**gathered, "sums": sums.to_json()}
 
 
 def judge(rule: RateRule, gate: Gate, state: State, context: GateContext) -> Verdict:
@@ -173,7 +175,7 @@ def _judge_comparison(rule: RateRule, gate: Gate, state: State, context: GateCon
     return Verdict(
         gate.name,
         result,
-        _sentence(rule, result, low, high, intervals, context),
+        _sentence(rule, result, low, high, sums, state, context),
         _REASONS[result],
         figure=figure,
         low=float(np.clip(low, -1, 1)),
@@ -195,16 +197,32 @@ def _decide(low: float, high: float, bound: float, intervals: int) -> Result:
     return Result.PASS if high < bound else Result.INCONCLUSIVE
 
 
-def _sentence(rule: RateRule, result: Result, low: float, high: float, intervals: int, context: GateContext) -> str:
+def _sentence(
+    rule: RateRule, result: Result, low: float, high: float, sums: RateDifference, state: State, context: GateContext
+) -> str:
+    intervals = int(sums.intervals)
     low, high = max(low, -1.0), min(high, 1.0)
     change = (
         f"rose by {points(low)} to {points(high)} percentage points over"
         if low > 0
         else f"changed by {points(low)} to {points(high)} percentage points against"
     )
-    text = f"{rule.noun} {change} {context.incumbent} (bound {points(rule.max_increase)}), {requests(context.candidate_samples)}"
+    text = f"{rule.noun} {change} {context.incumbent} (bound {points(rule.max_increase)}), {counted(context.candidate_samples, rule.unit)}"
     if result is not Result.INCONCLUSIVE:
         return text
     if intervals < MINIMUM_INTERVALS:
         return f"{text}; {intervals} of the {MINIMUM_INTERVALS} intervals needed for a verdict"
-    return f"{text}; not enough yet to decide"
+    more = outlook(
+        lambda times: _decide_later(rule, sums, times, state, context) is not Result.INCONCLUSIVE,
+        context.candidate_samples,
+        context.measured_seconds,
+        rule.unit,
+    )
+    return f"{text}; {more}"
+
+
+def _decide_later(rule: RateRule, sums: RateDifference, times: float, state: State, context: GateContext) -> Result:
+    """The result with so many times the evidence, all of it alike."""
+    scaled = RateDifference(**{item.name: getattr(sums, item.name) * times for item in fields(sums)})
+    bounds = scaled.bounds(state["rho"], rule.comparison_alpha(context.alpha))
+    return _decide(float(bounds.low), float(bounds.high), rule.max_increase, int(scaled.intervals))

@@ -5,8 +5,10 @@ from modelward.lifecycle.gates.data_quality import DataQualityKind
 from modelward.lifecycle.gates.drift import FEATURE_DRIFT
 from modelward.lifecycle.gates.error_rate import ErrorRateKind
 from modelward.lifecycle.gates.evaluation import EvaluationKind
+from modelward.lifecycle.gates.fairness import FairnessKind
 from modelward.lifecycle.gates.latency import LatencyKind
 from modelward.lifecycle.gates.prediction_drift import PREDICTION_DRIFT
+from modelward.lifecycle.gates.quality import QualityKind
 from modelward.lifecycle.gates.query import QueryKind
 from modelward.lifecycle.gates.unimplemented import UnimplementedKind
 from modelward.lifecycle.gates.verdict import GateKind
@@ -19,8 +21,8 @@ KINDS: dict[str, GateKind] = {
     "data_quality": DataQualityKind(),
     "query": QueryKind(),
     "evaluation": EvaluationKind(),
-    "quality": UnimplementedKind("quality"),
-    "fairness": UnimplementedKind("fairness"),
+    "quality": QualityKind(),
+    "fairness": FairnessKind(),
     "job": UnimplementedKind("job"),
 }
 

@@ -68,6 +68,7 @@ class GateContext:
     candidate_digest: str = ""
     incumbent_digest: str = ""
     query: QueryAnswer | None = None
+    measured_seconds: float = 0.0  # how long evidence has been gathered, for estimates of how long it still takes
     incumbent_lifetime: Increment = field(default_factory=Increment)  # all it had counted before this look, for p0
 
 

@@ -18,7 +18,12 @@ def number(value: float) -> str:
 
 def requests(count: int) -> str:
     """`1 request`, `12,340 requests`."""
-    return f"{count:,} request" + ("" if count == 1 else "s")
+    return counted(count, "request")
+
+
+def counted(count: int, unit: str) -> str:
+    """`1 label`, `12,340 labels`."""
+    return f"{count:,} {unit}" + ("" if count == 1 else "s")
 
 
 def _short(value: float) -> str:
