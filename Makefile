@@ -29,9 +29,9 @@ quick: lint unit ## Lint and unit tests: no cluster, under 3 minutes
 unit: $(READY) ## Rules, statistics and sources, without a cluster
 	$(PYTEST) tests/unit
 
-api: $(READY) ## Schemas, conflicts and kills, on a real kube-apiserver
-	@$(PYTHON) -m cluster build etcd kube-apiserver kubectl
-	$(PYTEST) tests/api
+api: $(READY) ## Schemas, conflicts and kills, on a real kube-apiserver; metrics from a real Prometheus
+	@$(PYTHON) -m cluster build etcd kube-apiserver kubectl prometheus
+	$(PYTEST) tests/api tests/sources
 
 e2e: $(READY) ## The whole product on a whole cluster, which is started and stopped
 	$(PYTEST) tests/e2e

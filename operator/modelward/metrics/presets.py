@@ -33,7 +33,7 @@ from modelward.api.types import ObjectName
 
 _METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
 _LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
-_PER_FEATURE = ("feature", "missing")
+_PER_FEATURE = ("feature", "missing", "confusion", "score", "group")  # each with one series per value of a label
 _HISTOGRAM_SUFFIXES = ("_bucket", "_sum", "_count")
 _LARGEST_FILE = 256 * 1024
 
@@ -44,6 +44,13 @@ _NOUNS = {
     "prediction": "distribution of predictions",
     "feature": "distribution of features",
     "missing": "count of missing values",
+    "confusion": "count of labels that came back",
+    "score": "histogram of scores by label",
+    "group": "count of labels by group",
+    "labels": "count of labels that came back",
+    "error_absolutes": "sum of errors",
+    "error_squares": "sum of squared errors",
+    "error_fourth_powers": "sum of fourth powers of errors",
 }
 
 
@@ -58,7 +65,12 @@ def _compiles(pattern: str) -> str:
 MetricName = Annotated[str, Field(pattern=_METRIC, max_length=256)]
 LabelName = Annotated[str, Field(pattern=_LABEL, max_length=256)]
 Pattern = Annotated[str, Field(max_length=512), AfterValidator(_compiles)]
-SeriesName = Literal["requests", "errors", "latency", "prediction", "feature", "missing"]
+CounterName = Literal[
+    "requests", "errors", "missing", "labels", "error_absolutes", "error_squares", "error_fourth_powers"
+]
+HistogramName = Literal["latency", "prediction", "feature", "score"]
+CategoryName = Literal["prediction", "feature", "confusion", "group"]
+SeriesName = CounterName | HistogramName | CategoryName
 
 
 class Rule(BaseModel):
@@ -106,18 +118,18 @@ class Rule(BaseModel):
 
 
 class CounterRule(Rule):
-    series: Literal["requests", "errors", "missing"]
+    series: CounterName
     required: bool = False
     always_shown: bool = False
 
 
 class HistogramRule(Rule):
-    series: Literal["latency", "prediction", "feature"]
+    series: HistogramName
     divisor: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
 
 class CategoryRule(Rule):
-    series: Literal["prediction", "feature"]
+    series: CategoryName
     category_label: LabelName
 
 

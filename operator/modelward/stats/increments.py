@@ -29,7 +29,8 @@ def pod_increment(
     """What one pod counted since it was last seen, and what to remember of it.
 
     * A pod seen for the first time counts from zero if it started after the given time, else it is only recorded.
-    * When any series of a pod has fallen, or its bins have changed, its process was restarted: all of it counts from zero.
+    * When any series of a pod has fallen, or its bins have no edge in common with what they were, its process was restarted: all of
+      it counts from zero. Native histograms show an edge when something lies beside it, so bins that only grew are coarsened.
     * A fall in a reading that is no newer than the last one is a late answer, not a restart: it is left out.
     * A series with a negative or non-finite value is invalid, in this interval and, because the place where it stood is lost,
       in the next one.
@@ -116,9 +117,12 @@ def _fell(value: Series, before: Series | None) -> bool:
     if before is None:
         return False
     if isinstance(value, Binned):
-        if not isinstance(before, Binned) or value.edges != before.edges:
+        if not isinstance(before, Binned):
             return True
-        return any(now < then for now, then in zip(value.counts, before.counts, strict=True))
+        now, then = align(value, before)
+        if not now.edges and value.edges != before.edges:
+            return True
+        return any(after < earlier for after, earlier in zip(now.counts, then.counts, strict=True))
     if isinstance(value, Mapping):
         if not isinstance(before, Mapping):
             return True
@@ -130,9 +134,10 @@ def _difference(value: Series, before: Series | None) -> Series:
     if isinstance(value, Binned):
         if not isinstance(before, Binned):
             return value
-        counts = tuple(now - then for now, then in zip(value.counts, before.counts, strict=True))
+        now, then = align(value, before)
+        counts = tuple(after - earlier for after, earlier in zip(now.counts, then.counts, strict=True))
         both = value.total is not None and before.total is not None
-        return Binned(value.edges, counts, (value.total or 0.0) - (before.total or 0.0) if both else None)
+        return Binned(now.edges, counts, (value.total or 0.0) - (before.total or 0.0) if both else None)
     if isinstance(value, Mapping):
         earlier: Mapping[str, float] = before if isinstance(before, Mapping) else {}
         return {category: count - earlier.get(category, 0.0) for category, count in value.items()}

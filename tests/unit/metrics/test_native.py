@@ -17,6 +17,8 @@ from modelward.metrics.native import (
     common_edges,
 )
 from modelward.stats.binning import count_values
+from modelward.stats.increments import pod_increment
+from modelward.stats.readings import Binned, PodReading
 
 CLASSIC = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -85,3 +87,23 @@ def test_values_all_over_the_scale_are_refused() -> None:
     spread = tuple(Bucket(2.0**i, 2.0 ** (i + 1), 1) for i in range(-500, 500))
     with pytest.raises(TooManyEdges, match=f"of which {MAXIMUM_EDGES}"):
         common_edges([NativeHistogram("x", {}, 1000, 0.0, spread)])
+
+
+def reading(at: float, values: list[float]) -> PodReading:
+    histogram = custom(values, CLASSIC)
+    return PodReading("pod", 0.0, at, {"latency": binned(histogram, common_edges([histogram]))})
+
+
+def test_a_bucket_that_was_empty_until_now_does_not_make_old_counts_new() -> None:
+    _, memory = pod_increment("pod", None, reading(10.0, [0.02] * 90), 0.0)
+    increment, memory = pod_increment("pod", memory, reading(20.0, [0.02] * 95 + [0.3] * 5), 0.0)
+    assert sum(increment.binned["latency"].counts) == 10
+    assert increment.binned["latency"].edges == (0.01, 0.025)
+    increment, _ = pod_increment("pod", memory, reading(30.0, [0.02] * 95 + [0.3] * 6), 0.0)
+    assert increment.binned["latency"] == Binned((0.01, 0.025, 0.25, 0.5), (0, 0, 0, 1, 0), pytest.approx(0.3))
+
+
+def test_a_fall_in_the_common_bins_is_still_a_restart() -> None:
+    _, memory = pod_increment("pod", None, reading(10.0, [0.02] * 90), 0.0)
+    increment, _ = pod_increment("pod", memory, reading(20.0, [0.02] * 4 + [0.3] * 2), 0.0)
+    assert sum(increment.binned["latency"].counts) == 6
