@@ -9,9 +9,10 @@ from prometheus_client.utils import floatToGoString
 
 from modelward.instrument.cells import Numbers
 from modelward.instrument.layout import Block, Layout, Numeric
+from modelward.instrument.truth import ERROR_SUMS, OUTCOMES, TruthBlock
 
 
-def families(layout: Layout, numbers: Numbers, model: str, version: str) -> Iterator[Metric]:
+def families(layout: Layout, truth: TruthBlock | None, numbers: Numbers, model: str, version: str) -> Iterator[Metric]:
     """All families; those with nothing to count in them are left out."""
     info = GaugeMetricFamily(
         "modelward_info", "The model and version that this server runs.", labels=("model", "version")
@@ -30,6 +31,50 @@ def families(layout: Layout, numbers: Numbers, model: str, version: str) -> Iter
         kind = _histograms if isinstance(layout.prediction.quantity, Numeric) else _categories
         name = "modelward_prediction_value" if kind is _histograms else "modelward_prediction_category"
         yield kind(name, "Predictions.", (), [layout.prediction], numbers)
+    if truth is not None:
+        yield from _feedback(truth, numbers)
+
+
+def _feedback(block: TruthBlock, numbers: Numbers) -> Iterator[Metric]:
+    outcomes = CounterMetricFamily("modelward_feedback", "Labels that came back, by outcome.", labels=("outcome",))
+    for offset, outcome in enumerate(("matched", "unknown", "lost")):
+        outcomes.add_metric((outcome,), numbers[block.start + offset])
+    yield outcomes
+    yield from _confusion(block, numbers) if block.names else _errors(block, numbers)
+    if block.group_names:
+        groups = CounterMetricFamily(
+            "modelward_feedback_group", "Labels by group of people.", labels=("group", "outcome")
+        )
+        for place, name in enumerate(block.group_names):
+            for offset, outcome in enumerate(OUTCOMES):
+                groups.add_metric((name, outcome), numbers[block.groups + place * len(OUTCOMES) + offset])
+        yield groups
+
+
+def _confusion(block: TruthBlock, numbers: Numbers) -> Iterator[Metric]:
+    """Cells of the table that are still empty are left out: of a hundred classes, most never meet."""
+    names = block.names
+    table = CounterMetricFamily(
+        "modelward_feedback_confusion", "Labels by predicted and actual class.", labels=("predicted", "actual")
+    )
+    for place, count in enumerate(numbers[block.table : block.table + len(names) ** 2].tolist()):
+        if count:
+            table.add_metric((names[place // len(names)], names[place % len(names)]), count)
+    yield table
+    if block.score_width:
+        scores = [
+            Block(Numeric(label, block.truth.edges), block.scores + place * block.score_width, missing=-1)
+            for place, label in enumerate(block.truth.labels)
+        ]
+        yield _histograms("modelward_feedback_score", "Scores by actual class.", ("actual",), scores, numbers)
+
+
+def _errors(block: TruthBlock, numbers: Numbers) -> Iterator[Metric]:
+    """Sums over predictions of numbers; the fourth powers tell how sure the mean of the squares is."""
+    for offset, name in enumerate(ERROR_SUMS):
+        family = CounterMetricFamily(f"modelward_feedback_{name}", "Labels of numbers, and sums of the errors.")
+        family.add_metric((), numbers[block.table + offset])
+        yield family
 
 
 def _features(blocks: Sequence[Block], numbers: Numbers) -> Iterator[Metric]:

@@ -73,7 +73,7 @@ class Layout:
     latency: Block
     features: tuple[Block, ...]
     prediction: Block | None
-    size: int
+    size: int  # without the cells of feedback, which come after all others
     digest: str
 
 

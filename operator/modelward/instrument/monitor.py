@@ -17,8 +17,17 @@ from prometheus_client import CollectorRegistry, Metric, make_asgi_app
 from modelward.instrument.cells import Cells, PrivateCells, SharedCells
 from modelward.instrument.counting import columns_of, count_column, count_row, way_of
 from modelward.instrument.families import families
-from modelward.instrument.layout import LATENCY_BUCKETS, Quantity, features_of, lay_out, prediction_of
+from modelward.instrument.layout import (
+    LATENCY_BUCKETS,
+    Quantity,
+    category_name,
+    features_of,
+    lay_out,
+    prediction_of,
+)
+from modelward.instrument.predictions import CAPACITY, Predictions, PredictionsInFile, PredictionsInMemory
 from modelward.instrument.server import MetricsServer
+from modelward.instrument.truth import LOST, MATCHED, UNKNOWN, Truth, TruthBlock
 
 VERSION_HEADER = "modelward-version"
 """The response header that names the version that answered; its value is `monitor.version`."""
@@ -38,6 +47,10 @@ class Monitor:
         model, version: by default what the operator set in MODELWARD_MODEL and MODELWARD_VERSION.
         latency_buckets: in seconds; put the objective of a latency gate on one of them.
         directory: shared by the worker processes of one pod.
+        truth: what labels that come back are compared with; None if no feedback is counted.
+        predictions: a file that keeps predictions until then, such as one on a volume; by default they are kept in `directory`,
+            or else in memory.
+        remember: at most so many predictions are kept.
     """
 
     def __init__(
@@ -49,19 +62,27 @@ class Monitor:
         version: str | None = None,
         latency_buckets: Sequence[float] = LATENCY_BUCKETS,
         directory: str | Path | None = None,
+        truth: Truth | None = None,
+        predictions: str | Path | None = None,
+        remember: int = CAPACITY,
     ) -> None:
         self.model = model if model is not None else os.environ.get("MODELWARD_MODEL", "")
         self.version = version if version is not None else os.environ.get("MODELWARD_VERSION", "")
-        self._layout = lay_out(features, prediction, latency_buckets, (self.model, self.version))
+        identity = (self.model, self.version, *((repr(truth),) if truth is not None else ()))
+        self._layout = lay_out(features, prediction, latency_buckets, identity)
+        self._truth = TruthBlock(truth, self._layout.size) if truth is not None else None
+        size = self._layout.size if self._truth is None else self._truth.end
         self._columns = columns_of(self._layout.features)
         self._latency = way_of(self._layout.latency)
         self._prediction = way_of(self._layout.prediction) if self._layout.prediction is not None else None
         chosen = directory or os.environ.get(DIRECTORY_VARIABLE)
         self._is_shared = bool(chosen)
-        self._cells: Cells = (
-            SharedCells(Path(chosen), self._layout.digest, self._layout.size)
-            if chosen
-            else PrivateCells(self._layout.size)
+        self._cells: Cells = SharedCells(Path(chosen), self._layout.digest, size) if chosen else PrivateCells(size)
+        file = predictions or (Path(chosen) / f"modelward-{self._layout.digest}.predictions" if chosen else None)
+        self._predictions: Predictions = (
+            PredictionsInFile(Path(file), remember, self.version)
+            if file and truth is not None
+            else PredictionsInMemory(remember)
         )
         self._lock = threading.Lock()
         _monitors.add(self)
@@ -75,6 +96,9 @@ class Monitor:
         version: str | None = None,
         latency_buckets: Sequence[float] = LATENCY_BUCKETS,
         directory: str | Path | None = None,
+        truth: Truth | None = None,
+        predictions: str | Path | None = None,
+        remember: int = CAPACITY,
     ) -> Self:
         """A monitor for the `baseline` of a ModelVersion: JSON as `modelward baseline` writes it, or its content.
 
@@ -90,6 +114,9 @@ class Monitor:
             version=version,
             latency_buckets=latency_buckets,
             directory=directory,
+            truth=truth,
+            predictions=predictions,
+            remember=remember,
         )
 
     @property
@@ -119,7 +146,7 @@ class Monitor:
         """All metric families, for a registry of prometheus-client."""
         with self._lock:
             numbers = self._cells.total()
-        return families(self._layout, numbers, self.model, self.version)
+        return families(self._layout, self._truth, numbers, self.model, self.version)
 
     def count_features(self, values: Any) -> None:
         """Count one row or a batch of rows; see `Request.features`."""
@@ -167,6 +194,49 @@ class Monitor:
             own[total] += seconds
             own[start + bisect_left(edges or (), seconds)] += 1.0
 
+    def remember(self, identity: str, value: Any) -> None:
+        """Keep a prediction until its label comes back; see `Request.prediction`."""
+        if self._truth is None:
+            return
+        kept = float(value) if _is_number(value) else category_name(value)
+        with self._lock:
+            try:
+                self._predictions.remember(str(identity), kept)
+            except OSError:
+                self._cells.own[self._truth.start + LOST] += 1.0  # a server must serve
+
+    def feedback(self, prediction_id: str, label: Any, group: Mapping[str, Any] | None = None) -> bool:
+        """Count the label of an earlier prediction of this version.
+
+        Call it for every label that arrives, on any of the version's workers, for predictions of mirrored requests too.
+        False: this version's prediction of that id is not remembered, or its label has been counted already.
+
+        Args:
+            prediction_id: as given to `Request.prediction`.
+            label: what it should have been: a class, or a number.
+            group: attributes of whom it was about, such as {"sex": "f"}, for fairness gates.
+
+        Raises:
+            ValueError: the monitor was not told by `truth` what labels are compared with.
+        """
+        block = self._truth
+        if block is None:
+            raise ValueError(
+                "this monitor counts no feedback: give it truth=Truth.classes(...), .scores() or .numbers()"
+            )
+        with self._lock:
+            own = self._cells.own
+            try:
+                predicted = self._predictions.take(str(prediction_id))
+            except OSError:
+                predicted = None
+            own[block.start + (UNKNOWN if predicted is None else MATCHED)] += 1.0
+            if predicted is None:
+                return False
+            for cell, amount in block.additions(predicted, label, group or {}):
+                own[cell] += amount
+        return True
+
     def forked(self) -> None:
         """Called in a child process: the parent's cells stay the parent's, and its lock may be held for ever."""
         self._lock = threading.Lock()
@@ -201,9 +271,15 @@ class Request:
         """
         self._monitor.count_features(values)
 
-    def prediction(self, values: Any) -> None:
-        """Count what the model answered: a number or a category, or a list or array of them."""
+    def prediction(self, values: Any, id: str | None = None) -> None:  # noqa: A002 - what a caller calls it
+        """Count what the model answered: a number or a category, or a list or array of them.
+
+        With an `id`, the one value is remembered until `Monitor.feedback` brings its label. Of a batch, give each value and its id
+        to `Monitor.remember`.
+        """
         self._monitor.count_prediction(values)
+        if id is not None:
+            self._monitor.remember(id, values)
 
     def error(self) -> None:
         """Count this request as an error although no exception leaves the context."""
@@ -217,6 +293,10 @@ class Request:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._monitor.count_request(time.perf_counter() - self._started, self._failed or kind is not None)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float | int | np.number) and not isinstance(value, bool)
 
 
 _monitors: "weakref.WeakSet[Monitor]" = weakref.WeakSet()
