@@ -23,6 +23,7 @@ _TEXT_TYPES = ("text/plain", "")
 Parser = Callable[[str], Iterable[Metric]]
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_QUOTED_NAME = re.compile(r'\{\s*"(?:[^"\\]|\\.)*"\s*[,}]')
 _SUFFIXES = ("_total", "_bucket", "_sum", "_count")
 _LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="[^"\\\n]*"'
 _SAMPLE = rf"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{{((?:{_LABEL},)*(?:{_LABEL})?)\}})? ([-+.0-9a-zA-Z]+)"
@@ -134,7 +135,7 @@ def _sample_lines(body: str) -> Iterator[tuple[str, str]]:
 def _name_of(line: str) -> str:
     match = _NAME.match(line)
     if match is None or line[match.end() : match.end() + 1] not in ("{", " ", "\t"):
-        if line.startswith("{"):  # a quoted UTF-8 name: legal, and none that a preset reads
+        if _QUOTED_NAME.match(line):  # legal, and none that a preset reads
             return ""
         raise NotAnExposition(f"a line that is not Prometheus text ({line[:40]!r})")
     return match.group()

@@ -29,6 +29,7 @@ from modelward.metrics.transport import (
 )
 from modelward.stats.readings import PodReading, PodTarget, QueryAnswer, Reading
 
+_CLOCKS = "set the clocks right"
 _TARGET_LABELS = ("job", "instance")
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w*)\s*\}\}")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
@@ -159,10 +160,10 @@ class PrometheusSource:
                 f"{self._named} scrapes pod {target.name} more than once ({seen}): keep one", "InvalidResult"
             )
         ahead = own[0].at - now
-        if ahead > self._connection.max_staleness:
+        if abs(ahead) > self._connection.max_staleness:
+            where = "ahead of this operator's clock" if ahead > 0 else "behind this operator's clock"
             raise _Unusable(
-                f"the newest sample of pod {target.name} in {self._named} is {ahead:.0f} s ahead of this operator's clock: "
-                "set the clocks right",
+                f"the newest sample of pod {target.name} in {self._named} is {abs(ahead):.0f} s {where}: {_CLOCKS}",
                 "StaleMetrics",
             )
         return own[0]
@@ -248,6 +249,12 @@ class PrometheusSource:
             raise _Unusable(f"{self._named} {error}") from error
         except CredentialsUnreadable as error:
             raise _Unusable(f"{self._named} cannot be asked: {error}") from error
+        skew = answer.clock_ahead
+        if abs(skew) > self._connection.max_staleness:
+            where = "ahead of" if skew > 0 else "behind"
+            raise _Unusable(
+                f"the clock of {self._named} is {abs(skew):.0f} s {where} this operator's: {_CLOCKS}", "StaleMetrics"
+            )
         if answer.status in (401, 403):
             raise _Unusable(f"{self._named} refused the operator's credentials (HTTP {answer.status})")
         return self._data(answer.status, answer.body, types)

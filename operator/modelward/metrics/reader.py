@@ -15,6 +15,9 @@ from modelward.metrics.sources import SourcesInvalid, load_sources
 from modelward.metrics.transport import CredentialsUnreadable
 from modelward.stats.readings import PodTarget, QueryAnswer, Reading
 
+CLOCK_TOLERANCE = 120.0
+"""Seconds that the clocks of a node and of this operator may differ by."""
+
 
 class MetricsReader:
     """Reads versions and queries; nothing that a cluster or a user can do makes it raise."""
@@ -40,6 +43,13 @@ class MetricsReader:
         """One look at the pods of a version; `wanted` are prefixes of canonical series."""
         if not targets:
             return Reading(version=version, at=now, problem=f"version {version} has no ready pod to read metrics from")
+        early = max(targets, key=lambda target: target.started_at)
+        if early.started_at > now + CLOCK_TOLERANCE:
+            # By its start a pod is told from one that counted before the stage began.
+            problem = (
+                f"pod {early.name} started {early.started_at - now:.0f} s after now: set the clock of its node right"
+            )
+            return Reading(version=version, at=now, problem=problem, reason="InvalidResult")
         try:
             rules = preset(endpoint.preset, self._presets)
         except UnknownPreset as error:

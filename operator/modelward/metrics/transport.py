@@ -2,8 +2,10 @@
 
 import base64
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import aiohttp
@@ -100,6 +102,7 @@ class Answer:
     status: int
     content_type: str
     body: bytes
+    clock_ahead: float = 0.0  # seconds that the server's clock is ahead of this one, by the Date of its answer
 
 
 async def request(
@@ -133,7 +136,8 @@ async def request(
             if 300 <= response.status < 400:
                 raise RequestFailed(f"answered with a redirect ({response.status}), which is not followed")
             body = await _read(response, limits.bytes)
-            return Answer(response.status, response.headers.get("Content-Type", ""), body)
+            ahead = _clock_ahead(response.headers.get("Date"))
+            return Answer(response.status, response.headers.get("Content-Type", ""), body, ahead)
     except TimeoutError as error:
         raise RequestFailed(f"did not answer within {limits.seconds:g} s") from error
     except aiohttp.ClientConnectorCertificateError as error:
@@ -153,3 +157,13 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
         if len(body) > limit:
             raise RequestFailed(f"answered with more than {limit // 1024} KiB")
     return bytes(body)
+
+
+def _clock_ahead(date: str | None) -> float:
+    """Of an answer that is no older than its time limit, so precise enough to see minutes; 0 when the server does not say."""
+    if date is None:
+        return 0.0
+    try:
+        return parsedate_to_datetime(date).timestamp() - time.time()
+    except ValueError:
+        return 0.0
