@@ -104,7 +104,7 @@ def native_grids(
 
 def _check_value(sample: RawSample) -> None:
     """Counts are finite and never negative; a histogram's sum may be negative, where its values are."""
-    if not math.isfinite(sample.value) or (sample.value < 0 and not sample.name.endswith("_sum")):
+    if not 0 <= sample.value < math.inf and not (math.isfinite(sample.value) and sample.name.endswith("_sum")):
         raise InvalidSamples(f"{sample.name}{_braces(sample.labels)} is {sample.value:g}, which no counter can be")
 
 
@@ -121,8 +121,12 @@ def _add_all(found: dict[str, Series], more: Mapping[str, Series]) -> None:
 
 def _matching(rule: Rule, samples: Iterable[RawSample], wanted: Sequence[str]) -> Mapping[str, list[RawSample]]:
     groups: dict[str, list[RawSample]] = {}
+    known: dict[str | None, str | None] = {}  # by feature, where nothing else decides
     for sample in samples:
-        series = rule.series_of(sample.labels, wanted)
+        feature = sample.labels.get(rule.feature_label) if rule.feature_label is not None else None
+        if rule.labels or feature not in known:
+            known[feature] = rule.series_of(sample.labels, wanted)
+        series = known[feature]
         if series is not None:
             groups.setdefault(series, []).append(sample)
     return groups

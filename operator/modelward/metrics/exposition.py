@@ -30,7 +30,6 @@ _SAMPLE = rf"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{{((?:{_LABEL},)*(?:{_LABEL})?)\}})?
 # A time may follow, in milliseconds or in seconds, and in OpenMetrics an exemplar.
 _USUAL_TEXT = re.compile(rf"{_SAMPLE}(?: -?[0-9]+)?$", re.MULTILINE)
 _USUAL_OPENMETRICS = re.compile(rf"{_SAMPLE}(?: [0-9]+(?:\.[0-9]+)?)?(?: # \{{[^\n]*)?$", re.MULTILINE)
-_LABEL_PARTS = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="([^"]*)"')
 
 
 class NotAnExposition(Exception):
@@ -77,16 +76,35 @@ def _usual_samples(body: str, usual: re.Pattern[str], names: frozenset[str]) -> 
     found = usual.findall("\n".join(chosen))
     if len(found) != len(chosen):
         return None
+    names_of: dict[tuple[str, ...], tuple[str, ...]] = {}
     try:
         samples = [
-            RawSample(name, dict(_LABEL_PARTS.findall(labels)), float(value))
+            RawSample(name, _labels(name, labels, names_of) if labels else {}, float(value))
             for name, labels, value in found
             if name in names
         ]
     except ValueError:
         return None  # the parser has the words for it
-    _check_unique(samples)
+    # Without escapes, and with label names in one order for each metric, the same labels are the same text.
+    orders_differ = len({name for name, *_ in names_of}) != len(names_of)
+    if orders_differ or len({(name, labels) for name, labels, _ in found}) != len(found):
+        _check_unique(samples)
     return samples
+
+
+def _labels(metric: str, text: str, names_of: dict[tuple[str, ...], tuple[str, ...]]) -> dict[str, str]:
+    """The labels of a usual line, whose values have no quotes.
+
+    names_of remembers the names by the metric and what lies between the values: text splits faster than it is searched.
+    """
+    parts = text.split('"')
+    between = (metric, *parts[:-1:2])
+    names = names_of.get(between)
+    if names is None:
+        names = names_of[between] = tuple(part.strip(",=") for part in parts[:-1:2])
+        if len(set(names)) != len(names):
+            raise ValueError("a label is there twice")
+    return dict(zip(names, parts[1::2], strict=True))
 
 
 def _check_ends(lines: Sequence[str]) -> None:
