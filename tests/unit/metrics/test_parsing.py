@@ -99,3 +99,29 @@ def test_a_broken_line_of_interest_is_refused(line: str) -> None:
 def test_a_series_with_its_labels_in_another_order_is_the_same_series() -> None:
     with pytest.raises(InvalidSamples, match="twice"):
         read_samples('x{a="1",b="2"} 1\nx{b="2",a="1"} 1\n', False, frozenset("x"))
+
+
+@pytest.mark.parametrize(
+    "second",
+    ['x{a="} 2', 'x{a="1} 2', 'x{a="1"}2', 'x{a="1"} ', 'x{a="1"} 1_0', 'x{a="1"} ٣', 'x{a="1",a="2"} 3', 'x{a="1"x} 3'],
+)  # fmt: skip
+def test_a_line_that_resembles_the_one_before_it_is_not_taken_for_it(second: str) -> None:
+    page = f'x{{a="0"}} 1\n{second}\n'
+    try:
+        expected = by_library(page, openmetrics=False)
+    except ValueError:
+        with pytest.raises(InvalidSamples):
+            read_samples(page, False, frozenset("x"))
+    else:
+        assert comparable(read_samples(page, False, frozenset("x"))) == expected
+
+
+def test_an_exemplar_is_no_part_of_its_sample() -> None:
+    lines = [f'x_bucket{{le="{edge}"}} 3 # {{trace="a"}} 0.{edge}' for edge in (1, 2)]
+    page = "\n".join(["# TYPE x histogram", *lines, 'x_bucket{le="+Inf"} 3', "# EOF"]) + "\n"
+    found = read_samples(page, True, frozenset(["x_bucket"]))
+    assert [(sample.labels, sample.value) for sample in found] == [
+        ({"le": "1"}, 3),
+        ({"le": "2"}, 3),
+        ({"le": "+Inf"}, 3),
+    ]
