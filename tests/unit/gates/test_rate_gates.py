@@ -47,7 +47,7 @@ def test_too_few_requests_to_decide_are_inconclusive():
     verdict = Stage(ERRORS).looks(15, counted(10, 0), counted(90, 1)).verdict()
     assert verdict.result is Result.INCONCLUSIVE
     assert "150 requests; not enough yet to decide: about " in verdict.sentence
-    assert verdict.sentence.endswith(" more requests needed, 58 minutes at this rate")
+    assert verdict.sentence.endswith(" more requests needed, 60 minutes at this rate")
 
 
 def test_a_rate_at_its_bound_says_that_no_verdict_is_in_sight():
@@ -57,7 +57,7 @@ def test_a_rate_at_its_bound_says_that_no_verdict_is_in_sight():
 
 def test_what_is_said_to_be_needed_is_about_what_it_takes():
     stage = Stage(ERRORS).looks(12, counted(200, 2), counted(1800, 18))
-    assert stage.verdict().sentence.endswith("about 2,400 more requests needed, 13 minutes at this rate")
+    assert stage.verdict().sentence.endswith("about 2,900 more requests needed, 15 minutes at this rate")
     assert stage.looks(10, counted(200, 2), counted(1800, 18)).verdict().result is Result.INCONCLUSIVE
     assert stage.looks(3, counted(200, 2), counted(1800, 18)).verdict().result is Result.PASS
 

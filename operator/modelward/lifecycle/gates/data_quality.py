@@ -194,14 +194,15 @@ def _judge_checks(gate: Gate, checks: list[Check], unseen: list[str], context: G
 
 
 def _broken_and_kept(bad: Floats, total: Floats, bound: Floats, alpha: float) -> tuple[Flags, Flags]:
-    bounds = rate_bounds(bad, total, alpha / len(bad))
+    bounds = rate_bounds(bad, total, alpha / len(bound))
     kept = (bounds.high <= bound) | ((bound == 0) & (bad == 0) & (bounds.high <= NONE_IN_PRACTICE))
     return np.asarray(bounds.low > bound), np.asarray(kept)
 
 
 def _outlook(bad: Floats, total: Floats, bound: Floats, context: GateContext) -> str:
-    def decides(times: float) -> bool:
-        failed, passed = _broken_and_kept(bad * times, total * times, bound, context.alpha)
-        return bool(failed.any() or passed.all())
+    def decides(times: Floats) -> Flags:
+        scale = times[:, None]
+        failed, passed = _broken_and_kept(bad * scale, total * scale, bound, context.alpha)
+        return np.asarray(failed.any(axis=1) | passed.all(axis=1))
 
     return outlook(decides, context.candidate_samples, context.measured_seconds, "request")

@@ -64,8 +64,8 @@ class FairnessKind:
             return unknown(gate, by_labels(context, labels), f"{sentence} ({spec.group})", "InsufficientSamples")
         noun, measure = _MEASURES[spec.metric]
 
-        def bounds(times: float) -> Bounds:
-            return measure(fairness.groups_of(table * times), 1, context.alpha, rate_bounds)
+        def bounds(times: Floats) -> Bounds:
+            return measure(fairness.groups_of(table * times[..., None, None]), 1, context.alpha, rate_bounds)
 
         write = number if noun.endswith("ratio") else percent
         method = f"beta-binomial confidence sequence over {len(names)} groups"

@@ -3,12 +3,17 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from modelward.api.gates import Gate
 from modelward.lifecycle.gates.outlook import outlook
 from modelward.lifecycle.gates.verdict import GateContext, Result, Verdict, unknown
 from modelward.stats.intervals import Bounds
 from modelward.stats.readings import Increment
 
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 Table = Mapping[str, Mapping[str, float]]
 REASONS = {Result.PASS: "Passed", Result.FAIL: "Failed", Result.INCONCLUSIVE: "Inconclusive"}
 
@@ -19,7 +24,7 @@ class Figure:
 
     noun: str
     write: Callable[[float], str]
-    bounds: Callable[[float], Bounds]
+    bounds: Callable[[Floats], Bounds]
     method: str
     labels: float
     enough: float = 1  # labels below which no verdict is given, because the interval cannot be trusted yet
@@ -57,7 +62,7 @@ def hold_against_bounds(
     gate: Gate, figure: Figure, least: float | None, most: float | None, context: GateContext
 ) -> Verdict:
     """Fail when the whole interval is on the wrong side of a bound, Pass when it is on the right side of all."""
-    bounds = figure.bounds(1.0)
+    bounds = figure.bounds(np.ones(()))
     estimate, low, high = float(bounds.estimate), float(bounds.low), float(bounds.high)
     counted = by_labels(context, figure.labels)
     nearest = least if least is not None and (most is None or abs(estimate - least) <= abs(estimate - most)) else most
@@ -65,16 +70,7 @@ def hold_against_bounds(
         sentence = f"{figure.noun} of {context.candidate} is not defined by the {round(figure.labels):,} labels so far"
         return unknown(gate, counted, sentence, "InsufficientSamples", bound=nearest)
 
-    def decide(times: float) -> Result:
-        at = bounds if times == 1 else figure.bounds(times)
-        if figure.labels * times < figure.enough:
-            return Result.INCONCLUSIVE
-        if (least is not None and float(at.high) < least) or (most is not None and float(at.low) > most):
-            return Result.FAIL
-        inside = (least is None or float(at.low) >= least) and (most is None or float(at.high) <= most)
-        return Result.PASS if inside else Result.INCONCLUSIVE
-
-    result = decide(1.0)
+    result = _result(figure, bounds, least, most)
     limits = [f"minimum {figure.write(least)}"] if least is not None else []
     limits += [f"maximum {figure.write(most)}"] if most is not None else []
     sentence = (
@@ -83,7 +79,7 @@ def hold_against_bounds(
     )
     if result is Result.INCONCLUSIVE:
         more = outlook(
-            lambda times: decide(times) is not Result.INCONCLUSIVE, figure.labels, context.measured_seconds, "label"
+            lambda times: _is_decided(figure, times, least, most), figure.labels, context.measured_seconds, "label"
         )
         sentence = f"{sentence}; {more}"
     return Verdict(
@@ -98,3 +94,24 @@ def hold_against_bounds(
         samples=round(figure.labels),
         method=figure.method,
     )
+
+
+def _result(figure: Figure, bounds: Bounds, least: float | None, most: float | None) -> Result:
+    broken, kept = _broken_and_kept(bounds, least, most)
+    if figure.labels < figure.enough:
+        return Result.INCONCLUSIVE
+    if broken.any():
+        return Result.FAIL
+    return Result.PASS if kept.all() else Result.INCONCLUSIVE
+
+
+def _is_decided(figure: Figure, times: Floats, least: float | None, most: float | None) -> Flags:
+    broken, kept = _broken_and_kept(figure.bounds(times), least, most)
+    return (broken | kept) & (figure.labels * times >= figure.enough)
+
+
+def _broken_and_kept(bounds: Bounds, least: float | None, most: float | None) -> tuple[Flags, Flags]:
+    """Is the whole interval on the wrong side of a bound, or on the right side of all?"""
+    lowest, highest = -np.inf if least is None else least, np.inf if most is None else most
+    broken = np.asarray((bounds.high < lowest) | (bounds.low > highest))
+    return broken, np.asarray((bounds.low >= lowest) & (bounds.high <= highest))

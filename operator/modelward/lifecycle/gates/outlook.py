@@ -3,29 +3,29 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
 FARTHEST = 4096.0
 """No further than so many times the evidence so far: by then, something else will have changed."""
 
-_STEPS = 6  # of bisection, to a hundredth of a doubling
+_MULTIPLES: Floats = np.geomspace(1.0, FARTHEST, 65)[1:]
 
 
-def outlook(decides: Callable[[float], bool], samples: float, seconds: float, unit: str) -> str:
+def outlook(decides: Callable[[Floats], Flags], samples: float, seconds: float, unit: str) -> str:
     """The end of a sentence: how many more samples, and how much time at this rate, until there would be a verdict.
 
-    decides: would there be a verdict with so many times the evidence?
+    decides: for each multiple of the evidence, would there be a verdict with so much?
     """
     if samples <= 0:
         return "not enough yet to decide"
-    high = 2.0
-    while not decides(high):
-        high *= 2
-        if high > FARTHEST:
-            return "too close to the bound for a verdict in sight"
-    low = high / 2
-    for _ in range(_STEPS):
-        middle = math.sqrt(low * high)
-        low, high = (low, middle) if decides(middle) else (middle, high)
-    return needed(samples * (high - 1), samples, seconds, unit)
+    decided = decides(_MULTIPLES)
+    if not decided.any():
+        return "too close to the bound for a verdict in sight"
+    return needed(samples * (float(_MULTIPLES[decided.argmax()]) - 1), samples, seconds, unit)
 
 
 def needed(more: float, samples: float, seconds: float, unit: str) -> str:

@@ -148,7 +148,7 @@ def _figure(spec: QualityGate, state: State, alpha: float) -> Figure | str:
     counted = _rate(spec, state["confusion"])
     is_f1 = spec.metric is QualityMetric.F1
 
-    def bounds(times: float) -> Bounds:
+    def bounds(times: Floats) -> Bounds:
         found = rate_bounds(counted.events * times, counted.total * times, alpha)
         if not is_f1:
             return found
@@ -161,7 +161,7 @@ def _figure(spec: QualityGate, state: State, alpha: float) -> Figure | str:
 def _asymptotic(noun: str, measured: Estimated, alpha: float, margin: tuple[float, float] = (0.0, 0.0)) -> Figure:
     """margin: how far below and above the estimate the figure may be because of its bins."""
 
-    def bounds(times: float) -> Bounds:
+    def bounds(times: Floats) -> Bounds:
         found = mean_bounds(measured.value, measured.variance, measured.labels * times, alpha)
         return Bounds(found.estimate, found.low - margin[0], found.high + margin[1])
 
@@ -174,7 +174,7 @@ def _error_figure(metric: QualityMetric, errors: list[float], alpha: float) -> F
         return _asymptotic("MAE", quality.mean_absolute_error(absolutes, squares, labels), alpha)
     inner = _asymptotic("RMSE", quality.mean_squared_error(squares, fourth_powers, labels), alpha)
 
-    def bounds(times: float) -> Bounds:
+    def bounds(times: Floats) -> Bounds:
         found = inner.bounds(times)
         return Bounds(*(np.sqrt(np.maximum(part, 0.0)) for part in (found.estimate, found.low, found.high)))
 
@@ -214,8 +214,8 @@ def _score_figure(spec: QualityGate, scores: dict[str, Any], alpha: float) -> Fi
         margin = (float(bracket.estimate - bracket.low), float(bracket.high - bracket.estimate))
         return _asymptotic("AUC", measured, alpha, margin)
 
-    def bounds(times: float) -> Bounds:
-        known = rate_bounds(p * times, (n + p) * times, alpha / len(n))
+    def bounds(times: Floats) -> Bounds:
+        known = rate_bounds(p * times[..., None], (n + p) * times[..., None], alpha / len(n))
         around = calibration.ece_interval(known.low, known.high, n + p, positive.edges)
         return Bounds(calibration.ece_bounds(n, p, positive.edges).estimate, around.low, around.high)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from modelward.api.gates import Gate
-from modelward.lifecycle.gates.outlook import outlook
+from modelward.lifecycle.gates.outlook import Flags, Floats, outlook
 from modelward.lifecycle.gates.verdict import GateContext, Result, State, Verdict, present, too_few, unknown
 from modelward.lifecycle.gates.wording import counted, percent, points, requests
 from modelward.stats.sequential import MINIMUM_INTERVALS, ChangeEvidence, RateDifference, mixing_parameter, rate_bounds
@@ -213,7 +213,7 @@ def _sentence(
     if intervals < MINIMUM_INTERVALS:
         return f"{text}; {intervals} of the {MINIMUM_INTERVALS} intervals needed for a verdict"
     more = outlook(
-        lambda times: _decide_later(rule, sums, times, state, context) is not Result.INCONCLUSIVE,
+        lambda times: _is_decided(rule, sums, times, state, context),
         context.candidate_samples,
         context.measured_seconds,
         rule.unit,
@@ -221,8 +221,9 @@ def _sentence(
     return f"{text}; {more}"
 
 
-def _decide_later(rule: RateRule, sums: RateDifference, times: float, state: State, context: GateContext) -> Result:
-    """The result with so many times the evidence, all of it alike."""
+def _is_decided(rule: RateRule, sums: RateDifference, times: Floats, state: State, context: GateContext) -> Flags:
+    """Would there be a verdict with so many times the evidence, all of it alike?"""
     scaled = RateDifference(**{item.name: getattr(sums, item.name) * times for item in fields(sums)})
     bounds = scaled.bounds(state["rho"], rule.comparison_alpha(context.alpha))
-    return _decide(float(bounds.low), float(bounds.high), rule.max_increase, int(scaled.intervals))
+    apart = (bounds.low > rule.max_increase) | (bounds.high < rule.max_increase)
+    return np.asarray(apart & (scaled.intervals >= MINIMUM_INTERVALS))
