@@ -511,7 +511,7 @@ def test_a_rule_decides_and_a_user_sees_it(case: Case) -> None:
 
 
 def test_every_rule_is_shown_to_decide() -> None:
-    elsewhere = {rules.hold_on_a_share_mismatch}  # needs evidence: test_evidence_in_decisions
+    elsewhere = {rules.hold_on_a_share_mismatch}  # needs evidence: test_hazards
     assert set(RULES) - {case.rule for case in CASES.values()} == elsewhere
 
 
