@@ -85,7 +85,7 @@ def test_an_operator_killed_after_each_decision() -> None:
 def test_prometheus_down() -> None:
     world = in_canary()
     world.metrics_down = True
-    world.run(hours=3)
+    world.run(minutes=35)
     assert world.status().weight == 10
     assert world.status().failed == ()
     assert world.condition("Progressing") == ("False", "Paused")
@@ -95,7 +95,7 @@ def test_prometheus_down() -> None:
 def test_nan_or_infinity_in_the_metrics(value: float) -> None:
     world = in_canary()
     world.spoil = with_series(lambda pod: {**pod.series, "errors": value})  # type: ignore[dict-item]
-    world.run(hours=1)
+    world.run(minutes=10)
     assert world.status().weight == 10
     assert world.condition("GatesPassed") == ("Unknown", "InvalidResult")
 
@@ -122,7 +122,7 @@ def test_an_analysis_with_zero_measurements() -> None:
 def test_zero_traffic_on_the_canary() -> None:
     world = in_canary()
     world.requests_per_second = 0.0
-    world.run(hours=1)
+    world.run(minutes=10)
     assert world.status().weight == 10
     assert world.status().failed == ()
     assert world.condition("GatesPassed")[0] == "Unknown"
@@ -134,7 +134,7 @@ def test_a_stale_metric() -> None:
     world.spoil = lambda reading: Reading(
         reading.version, reading.at, problem="the newest sample is 4 min old", reason="StaleMetrics"
     )
-    world.run(minutes=15)
+    world.run(minutes=10)
     assert world.status().weight == 10
     assert world.condition("GatesPassed") == ("Unknown", "StaleMetrics")
 
@@ -251,7 +251,7 @@ def test_the_route_status_read_as_effect() -> None:
     world.effect = lambda split: {"v1": 50, "v2": 50} if len(split) == 2 else split
     world.request("v2")
     assert world.run(gets(10), hours=1)
-    world.run(hours=1)
+    world.run(minutes=10)
     assert world.status().weight == 10
     assert world.condition("TrafficApplied") == ("False", "ShareMismatch")
     assert world.condition("Progressing") == ("False", "ShareMismatch")
@@ -261,7 +261,7 @@ def test_a_mirror_that_loses_requests() -> None:
     world = serving("v1", "v2")
     world.mirror_loss = 0.3
     world.request("v2")
-    world.run(hours=1)
+    world.run(minutes=12)
     assert world.splits() == [{"v1": 100}]
     assert world.condition("TrafficApplied") == ("False", "ShareMismatch")
 

@@ -161,9 +161,12 @@ class World:
 
     def _remember(self, plan: Plan) -> None:
         status = ModelStatus.model_validate_json(plan.status.model_dump_json(by_alias=True, exclude_none=True))
+        before = self.given.s.versions
         self.given = self.given.after(replace(plan, status=status))
         versions = dict(self.given.s.versions)
         for version, written in plan.versions.items():
+            if written == before[version].status:
+                continue
             read = VersionStatus.model_validate_json(written.model_dump_json(by_alias=True, exclude_none=True))
             evidence = Evidence.from_dict(json.loads(json.dumps(read.evidence))) if read.evidence else None
             versions[version] = replace(versions[version], status=read, evidence=evidence)
