@@ -86,8 +86,13 @@ def assess(s: Snapshot) -> Assessment:
         evidence = _known_evidence(s, subject) or _fresh_evidence(s, subject)
         # A version is also read as the incumbent of another; such a reading lacks series that its own gates need.
         reading = s.readings.get(subject.version) if due(s, subject) else None
-        if reading is None:
+        if reading is None and _is_said(s, subject, evidence):
             rows += _kept_rows(s, subject)
+        elif reading is None:
+            said = {row.name: row for row in _kept_rows(s, subject)}
+            verdicts = evidence_of.judge(evidence, subject.gates, _inputs(s, subject))
+            answered = {gate.name for gate in subject.gates if gate.query}  # by a server, and not asked anew
+            rows += [said[row.name] if row.name in answered else row for row in _rows(s, subject, verdicts)]
         else:
             evidence = _fold(s, subject, evidence, reading)
             folded[subject.version] = evidence
@@ -190,6 +195,20 @@ def _share(s: Snapshot, subject: Subject, evidence: Evidence) -> ShareVerdict | 
     if subject.stage is Stage.SHADOW and mirrors.get(subject.version):
         return evidence_of.mirror_verdict(evidence, float(mirrors[subject.version]))
     return None
+
+
+def _is_said(s: Snapshot, subject: Subject, evidence: Evidence) -> bool:
+    """Does status have the verdicts on this evidence? An operator that was killed after the evidence was written, and
+    before the verdicts were, leaves a failure that must not wait for the next look."""
+    if evidence.evaluated_at is None:
+        return True
+    judged = {row.name: row.at for row in _earlier_rows(s, subject)}
+    to_the_millisecond = evidence.evaluated_at.replace(microsecond=evidence.evaluated_at.microsecond // 1000 * 1000)
+    return all(
+        (at := judged.get(gate.name)) is not None and at >= to_the_millisecond
+        for gate in subject.gates
+        if not gate.query
+    )
 
 
 def _rows(s: Snapshot, subject: Subject, verdicts: tuple[Verdict, ...]) -> list[GateStatus]:
