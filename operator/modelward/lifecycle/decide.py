@@ -213,7 +213,8 @@ def _drain_moments(s: Snapshot, status: ModelStatus) -> list[datetime]:
         return []
     wanted = children_of(s, status).pods
     surplus = any(view.deployment and view.version not in wanted for view in s.versions.values())
-    moments = [max(traffic.changed_at + DRAIN, s.now + timedelta(seconds=1))] if surplus else []
+    # Once it is over they go in this very step: a later look would be written anew, and looked at, without an end.
+    moments = [over] if surplus and (over := traffic.changed_at + DRAIN) > s.now else []
     if s.route is None or not s.route.in_force:
         moments.append(s.now + PATIENCE)
     return moments
