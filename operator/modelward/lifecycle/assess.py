@@ -81,7 +81,9 @@ def assess(s: Snapshot) -> Assessment:
     for subject in subjects(s):
         if subject.stage is Stage.VALIDATION:
             blank = evidence_of.begin(subject.key, s.now, "")
-            rows += _unmoved(s, subject, _rows(s, subject, evidence_of.judge(blank, subject.gates, _inputs(s, subject))))
+            rows += _unmoved(
+                s, subject, _rows(s, subject, evidence_of.judge(blank, subject.gates, _inputs(s, subject)))
+            )
             continue
         evidence = _known_evidence(s, subject) or _fresh_evidence(s, subject)
         # A version is also read as the incumbent of another; such a reading lacks series that its own gates need.

@@ -24,13 +24,21 @@ def test_a_weight_never_names_a_service_that_is_missing() -> None:
 
 @pytest.mark.parametrize(("ready", "share"), [(0, {}), (1, {}), (2, {"v8": 100})])
 def test_a_mirror_begins_when_all_pods_are_ready(ready: int, share: dict[str, int]) -> None:
-    given = model().serving("v7").shadow("v8", traffic_since=None).version("v8", ready=ready).traffic({"v7": 100}, since=NOW)
+    given = (
+        model()
+        .serving("v7")
+        .shadow("v8", traffic_since=None)
+        .version("v8", ready=ready)
+        .traffic({"v7": 100}, since=NOW)
+    )
     mirrors(**share).hold_for(given.decide())
 
 
 def test_a_step_of_100_percent_names_the_candidate_alone() -> None:
     whole = policy(canary__steps=[{"weight": 100, "minDuration": "10m"}])
-    weights(v8=100).hold_for(model().under(whole).serving("v7").canary("v8", weight=100).gate("errors", "Unknown").decide())
+    weights(v8=100).hold_for(
+        model().under(whole).serving("v7").canary("v8", weight=100).gate("errors", "Unknown").decide()
+    )
 
 
 @pytest.mark.parametrize(

@@ -230,7 +230,9 @@ class World:
         for version, view in versions.items():
             ready = self.ready_at.get(version)
             if view.deployment and ready and ready <= then:
-                versions[version] = replace(view, deployment=replace(view.deployment, available=view.deployment.desired))
+                versions[version] = replace(
+                    view, deployment=replace(view.deployment, available=view.deployment.desired)
+                )
         route = self.given.s.route
         if route and then >= self.in_force_at and not self.gateway_down:
             route = replace(route, observed=True, accepted=True, resolved=True)
