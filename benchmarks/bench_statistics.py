@@ -42,7 +42,7 @@ def main() -> None:
         f"{RUNS} runs of {LOOKS} looks, a verdict from look {MINIMUM_INTERVALS} on; median look of the verdict, or the share of runs decided\n"
     )
     print(
-        "| requests per look | weight | no harm: Pass | +2 %: Fail | +5 %: Fail | wrong |\n| --- | --- | --- | --- | --- | --- |"
+        "| requests per look, both versions | weight | no harm: Pass | errors +2 points: Fail | errors +5 points: Fail | wrong |\n| --- | --- | --- | --- | --- | --- |"
     )
     rows: list[dict[str, object]] = []
     for requests, weight in product(REQUESTS, WEIGHTS):
@@ -88,7 +88,7 @@ def _simulate(requests: int, weight: int, harm: float, tolerance: float, alpha: 
 def _told(looks: NDArray[np.float64]) -> str:
     """The median look, or, where fewer than half were decided, how many were."""
     middle = float(np.median(looks))
-    return f"{middle:.0f}" if np.isfinite(middle) else f"{np.isfinite(looks).mean():.0%} decided"
+    return f"{middle:.0f}" if np.isfinite(middle) else f"{np.isfinite(looks).mean() * 100:.0f} % decided"
 
 
 if __name__ == "__main__":
