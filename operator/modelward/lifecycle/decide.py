@@ -84,10 +84,18 @@ def _with_challengers(s: Snapshot, status: ModelStatus) -> ModelStatus:
     known = {challenger.version: challenger for challenger in status.challengers}
     kept = tuple(
         challenger
-        for name in s.model.spec.challengers
+        for name in (*s.model.spec.challengers, *_just_requested(s, status))
         if (challenger := _challenger(s, status, name, known.get(name))) is not None
     )
     return status.model_copy(update={"challengers": kept})
+
+
+def _just_requested(s: Snapshot, status: ModelStatus) -> tuple[str, ...]:
+    """A challenger that a commit moves to production leaves the spec's list with it: its shadow waits for Validation."""
+    rollout = status.rollout
+    if rollout is None or rollout.stage is not Stage.VALIDATION or rollout.version in s.model.spec.challengers:
+        return ()
+    return tuple(entry.version for entry in status.challengers if entry.version == rollout.version)
 
 
 def _challenger(s: Snapshot, status: ModelStatus, name: str, known: ChallengerStatus | None) -> ChallengerStatus | None:

@@ -80,8 +80,14 @@ def _becomes_the_candidate(given: Given) -> Given:
     raise AssertionError("it never came to Shadow")
 
 
-def test_a_challengers_shadow_counts_when_it_becomes_the_candidate() -> None:
-    given = challenged().requests("v9")
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(challenged().requests("v9"), id="still named as a challenger"),
+        pytest.param(challenged().requests("v9").challenges_with(), id="moved from challengers to production"),
+    ],
+)
+def test_a_challengers_shadow_counts_when_it_becomes_the_candidate(given: Given) -> None:
     shadowed = _becomes_the_candidate(given)
     rollout = shadowed.s.status.rollout
     assert rollout is not None
