@@ -34,7 +34,7 @@ api: $(READY) ## Schemas, conflicts and kills, on a real kube-apiserver
 	$(PYTEST) tests/api
 
 e2e: $(READY) ## The whole product on a whole cluster, which is started and stopped
-	$(PYTEST) tests/e2e
+	$(PYTEST) -n 4 --dist loadgroup tests/e2e
 
 lint: $(READY) ## Format, style, types, layers, generated files
 	@ruff format --check .
