@@ -62,15 +62,6 @@ PAUSED = "Paused"
 """A gate has had no evidence for longer than `onUnknown.deadline`, and the policy says Pause. Ends by itself when evidence comes.
 
 Repair what the message names, mostly the metrics of the candidate or a Prometheus."""
-PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
-"""The candidate's pods were not ready within `spec.serving.progressDeadline` of the ModelVersion. It is latched; production was not touched.
-
-Look at the pods with the command in the message. Mend the cause in a new version, or raise `spec.production.retry` if it
-was the cluster's."""
-EVIDENCE_DEADLINE_EXCEEDED = "EvidenceDeadlineExceeded"
-"""A gate had no evidence for longer than `onUnknown.deadline`, and the policy says Rollback. The candidate is latched.
-
-Repair the metrics, then raise `spec.production.retry`."""
 POLICY_NOT_IMPLEMENTED = "PolicyNotImplemented"
 """The policy asks for something that this release cannot judge. It is never skipped: the rollout holds.
 
@@ -267,7 +258,16 @@ SCHEMA_INVALID = "SchemaInvalid"
 
 Correct the field that the message names; check that CRDs and operator are of one release."""
 
-# The Rejected condition of a ModelVersion (True carries the reason of its latch)
+# Latches: `status.failed` of the Model, and the Rejected condition of the ModelVersion (also GateFailed)
+PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+"""The candidate's pods were not ready within `spec.serving.progressDeadline` of the ModelVersion. It is latched; production was not touched.
+
+Look at the pods with the command in the message. Mend the cause in a new version, or raise `spec.production.retry` if it
+was the cluster's."""
+EVIDENCE_DEADLINE_EXCEEDED = "EvidenceDeadlineExceeded"
+"""A gate had no evidence for longer than `onUnknown.deadline`, and the policy says Rollback. The candidate is latched.
+
+Repair the metrics, then raise `spec.production.retry`."""
 NOT_REJECTED = "NotRejected"
 """The version is not latched.
 
