@@ -56,7 +56,7 @@ class Actor:
             Conflict: somebody wrote in between; observe and decide again.
         """
         if plan.drain == "Release":
-            await self._set_finalizer(observed, wanted=False)
+            await self._set_finalizer(observed.raw_model, wanted=False)
             return {}
         await self._keep_policies(observed, plan)
         await self._write_versions(observed, plan)
@@ -68,11 +68,13 @@ class Actor:
             await self._remove_route(observed)
             return {}
         if plan.drain == "Hold" and plan.traffic and plan.traffic.weights:
-            await self._set_finalizer(observed, wanted=True)
-        if _only_drops(observed, plan):
+            await self._set_finalizer(model, wanted=True)
+        dropped = _only_drops(observed, plan)
+        if dropped:
             await self._write_traffic(observed, plan)
         refused = await self._write_pods(observed, plan)
-        await self._write_traffic(observed, plan)
+        if not dropped:
+            await self._write_traffic(observed, plan)
         await self._remove_surplus(observed, plan)
         return refused
 
@@ -116,9 +118,12 @@ class Actor:
             },
         )
 
-    async def _set_finalizer(self, observed: Observed, *, wanted: bool) -> None:
-        """Hold a Model that has traffic until the traffic has ended, and no longer."""
-        metadata = observed.raw_model["metadata"]
+    async def _set_finalizer(self, model: Object, *, wanted: bool) -> None:
+        """Hold a Model that has traffic until the traffic has ended, and no longer.
+
+        Finalizers are one list: the resourceVersion keeps what somebody else has added to it meanwhile.
+        """
+        metadata = model["metadata"]
         present = list(metadata.get("finalizers") or [])
         if (FINALIZER in present) == wanted:
             return
@@ -127,7 +132,13 @@ class Actor:
             MODELS,
             metadata["namespace"],
             metadata["name"],
-            {"metadata": {"uid": metadata["uid"], "finalizers": changed}},
+            {
+                "metadata": {
+                    "uid": metadata["uid"],
+                    "resourceVersion": metadata["resourceVersion"],
+                    "finalizers": changed,
+                }
+            },
         )
 
     async def _remove_route(self, observed: Observed) -> None:
@@ -181,7 +192,8 @@ class Actor:
             return
         if s.routed:
             wanted = gateway.build(s.model, traffic)
-            if observed.route is None or not _contains(observed.route.get("spec"), wanted["spec"]):
+            live = gateway.comparable((observed.route or {}).get("spec") or {})
+            if not _contains(live, gateway.comparable(wanted["spec"])):
                 await self.kube.apply(HTTP_ROUTES, wanted)
         else:
             switched = service.build(s.model, traffic)

@@ -70,6 +70,16 @@ def read(model: Model, route: dict[str, Any]) -> RouteView:
     )
 
 
+def comparable(spec: dict[str, Any]) -> dict[str, Any]:
+    """A route's spec with what was left out written as empty: a mirror, host or listener that is gone is a difference."""
+    return {
+        **spec,
+        "hostnames": spec.get("hostnames") or [],
+        "parentRefs": [{"sectionName": None, **parent} for parent in spec.get("parentRefs") or []],
+        "rules": [{"filters": [], **rule} for rule in spec.get("rules") or []],
+    }
+
+
 def overlapping(model: Model, route: Route, other: dict[str, Any]) -> str | None:
     """Which host and path another HTTPRoute takes from the same gateway, or None."""
     spec = other.get("spec", {})
