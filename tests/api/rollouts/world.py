@@ -43,8 +43,8 @@ HOST = "scorer.example.com"
 MODEL_LABEL = "modelward.dev/model"
 VERSION_LABEL = "modelward.dev/version"
 WORLD_LABEL = "tests.modelward.dev/world"
-REST = timedelta(minutes=10)
-"""A rollout has ended when nothing is written and time alone changes nothing for this long; its durations are shorter."""
+REST = timedelta(seconds=25)
+"""A rollout has ended when nothing is written and nothing is looked at for this long; everything in it takes less."""
 RESTART = 3.0  # seconds until a killed operator is there again
 MOMENT = 0.25  # seconds from a write until what it announces has been noticed
 
@@ -61,6 +61,11 @@ STAGES: dict[str, Any] = {
     },
     "production": {"watch": {"duration": "6s"}, "standby": {"keep": 1, "warmFor": "72h"}},
 }
+
+
+def stages_with(**changes: dict[str, Any]) -> dict[str, Any]:
+    """STAGES with some fields of some stages changed."""
+    return {name: {**stage, **changes.get(name, {})} for name, stage in STAGES.items()}
 
 
 @dataclass
@@ -144,8 +149,12 @@ class World:
 
     async def delete(self, resource: Resource, name: str) -> None:
         await self.kube.delete(resource, self.namespace, name)
-        self._stale |= {DEPLOYMENTS, HTTP_ROUTES}
+        self.look_again()
         await self.notice()
+
+    def look_again(self) -> None:
+        """Something that the gateway or the controller-manager goes by was changed."""
+        self._stale |= {DEPLOYMENTS, HTTP_ROUTES}
 
     # The course of things.
 
@@ -167,12 +176,12 @@ class World:
 
     async def step(self) -> bool:
         """One look of the operator and what follows from it; True when everything rests."""
-        before, lives = len(self.wire.attempts), self.lives
+        before, lives = len(self.wire.done), self.lives
         wait = await self.look()
         if self.lives > lives:
             self.pass_time(RESTART)
         moved = await self.play()
-        if moved or len(self.wire.attempts) > before or self.lives > lives:
+        if moved or len(self.wire.done) > before or self.lives > lives:
             self.pass_time(MOMENT)
             return False
         if wait is None or wait > REST.total_seconds():
