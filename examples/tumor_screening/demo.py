@@ -38,6 +38,7 @@ NAMESPACE = "oncology"
 MODEL = "tumor-screening"
 DEMO_POLICY = "low-demo"
 DEFAULT_RATE = 80.0
+_FOLLOWING = 10  # answers that say whether a failure was the beginning of a decay
 EXAMPLES = """\
 examples:
   make demo                    set up, play every act, clean up
@@ -56,7 +57,7 @@ class ActFailed(Exception):
 
 @dataclass(frozen=True)
 class Decay:
-    """A version's answers to users, from the first bad one on."""
+    """A version's answers to users, those that were bad, and the time of the first of these."""
 
     answers: Sequence[Answer]
     bad: Sequence[Answer]
@@ -163,18 +164,18 @@ class Demo:
 
     def _report_decay(self, began: float, decided: float, freed: float) -> None:
         canary = self._policy["spec"]["stages"]["canary"]
-        slo, interval = (_seconds_of(text) for text in (_slo(canary), canary["interval"]))
-        decay = decay_of(self._clients.answers(began, "v4"), slo)
+        slo, interval = (_seconds_of(text) for text in (_gate(canary, "latency")["slo"], canary["interval"]))
+        decay = decay_of(self._clients.answers(began, "v4"), slo, _gate(canary, "errorRate")["abortAbove"])
         if decay is None:
-            raise ActFailed("v4 was rolled back before its answers were bad")
+            raise ActFailed("v4 was rolled back although it did not fail its users")
         since_traffic = self._clients.answers(decay.answers[0].at)
         intervals = (decided - decay.began) / interval
         last = decay.answers[-1].at
         self._narrator.table(
-            ("moment", "time", "after the first bad answer"),
+            ("moment", "time (UTC)", "after the first failed answer"),
             [
                 ("first answer of v4 to a user", _clock(decay.answers[0].at), _offset(decay.answers[0].at, decay)),
-                (f"first bad answer (failed, or slower than {slo * 1000:.0f} ms)", _clock(decay.began), "0.00 s"),
+                ("first failed answer", _clock(decay.began), "0.00 s"),
                 ("rollback decided", _clock(decided), _offset(decided, decay)),
                 ("weight 0 written to the route", _clock(freed), _offset(freed, decay)),
                 ("last answer of v4 to a user", _clock(last), _offset(last, decay)),
@@ -182,12 +183,12 @@ class Demo:
         )
         good = [answer for answer in decay.answers if answer.at < decay.began]
         self._say(
-            f"v4 answered in {_median(good[:20])} at first and in {_median(good[-20:])} before its first bad answer;"
-            f" of {len(decay.bad)} bad answers, {sum(answer.failed for answer in decay.bad)} were failures"
+            f"v4 answered in {_median(good[:20])} at first and in {_median(good[-20:])} before the first failure;"
+            f" {sum(answer.failed for answer in decay.bad)} failures and {sum(not answer.failed for answer in decay.bad)} slow answers followed"
         )
         share = len(decay.bad) / len(since_traffic)
         self._narrator.figure(
-            f"rolled back {intervals:.1f} evaluation intervals of {interval:.0f} s after the first bad answer;"
+            f"rolled back {intervals:.1f} evaluation intervals of {interval:.0f} s after the first failed answer;"
             f" {len(decay.bad)} of {len(since_traffic):,} requests since v4 had traffic met the decay ({share:.1%})"
         )
         if intervals > 2:
@@ -336,13 +337,17 @@ def requesting(model: str, version: str) -> str:
     return re.sub(r"(?m)^(  production:\n    version: )\S+", rf"\g<1>{version}", model)
 
 
-def decay_of(answers: Sequence[Answer], slo: float) -> Decay | None:
-    """When a version's answers turned bad: from the first bad one that is not alone among its next four."""
-    bad = [answer.failed or answer.seconds > slo for answer in answers]
-    for position, is_bad in enumerate(bad):
-        if is_bad and sum(bad[position : position + 5]) > 1:
-            chosen = [answer for answer, was_bad in zip(answers[position:], bad[position:], strict=True) if was_bad]
-            return Decay(answers, chosen, answers[position].at)
+def decay_of(answers: Sequence[Answer], slo: float, limit: float) -> Decay | None:
+    """When a version's answers turned bad: from the first failure on after which more than `limit` of the next ten are.
+
+    What is bad from then on is a failure, or slower than the objective. A slow answer alone begins nothing: a busy machine
+    makes some.
+    """
+    for position, answer in enumerate(answers):
+        following = answers[position : position + _FOLLOWING]
+        if answer.failed and sum(other.failed for other in following) > limit * len(following):
+            bad = [other for other in answers[position:] if other.failed or other.seconds > slo]
+            return Decay(answers, bad, answer.at)
     return None
 
 
@@ -382,8 +387,9 @@ def _weight(route: Mapping[str, Any], version: str) -> int:
     return round(100 * mine / total) if total else 0
 
 
-def _slo(canary: Mapping[str, Any]) -> str:
-    return str(next(gate["latency"]["slo"] for gate in canary["gates"] if "latency" in gate))
+def _gate(canary: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = next(gate[kind] for gate in canary["gates"] if kind in gate)
+    return found
 
 
 def _seconds_of(duration: str) -> float:
