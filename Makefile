@@ -30,7 +30,6 @@ unit: $(READY) ## Rules, statistics and sources, without a cluster
 	$(PYTEST) tests/unit
 
 api: $(READY) ## Schemas, conflicts and kills, on a real kube-apiserver
-	@$(PYTHON) -m cluster build etcd kube-apiserver kubectl
 	$(PYTEST) tests/api
 
 e2e: $(READY) ## The whole product on a whole cluster, which is started and stopped
@@ -42,9 +41,10 @@ lint: $(READY) ## Format, style, types, layers, generated files
 	@mypy
 	@lint-imports --no-cache 2>&1 | tail -n 12
 	@$(PYTHON) -m modelward.api.schema --check crds charts/modelward-crds/templates
+	@$(PYTHON) docs/generate.py --check
 
 generate: $(READY) ## Write the generated files anew
-	@ruff format . && $(PYTHON) -m modelward.api.schema crds charts/modelward-crds/templates
+	@ruff format . && $(PYTHON) -m modelward.api.schema crds charts/modelward-crds/templates && $(PYTHON) docs/generate.py
 
 cluster-up: $(READY) ## Start the local Kubernetes, or say that it is up
 	@$(PYTHON) -m cluster up

@@ -8,7 +8,7 @@ from modelward.api.status import ChallengerStatus, GateStatus, ModelStatus, Stag
 from modelward.lifecycle import reasons
 from modelward.lifecycle.assess import Assessment, assess, due, next_look, subjects
 from modelward.lifecycle.conditions import Finding, conditions_of, gates_summary, with_times
-from modelward.lifecycle.plan import Drain, Outcome, Plan, Traffic
+from modelward.lifecycle.plan import Announcement, Drain, Outcome, Plan, Traffic
 from modelward.lifecycle.rules import RULES, Case
 from modelward.lifecycle.shares import (
     DRAIN,
@@ -57,7 +57,7 @@ def decide(s: Snapshot) -> Plan:
         pins=_pins(status),
         children=children_of(s, status),
         traffic=Traffic() if deleted else traffic_of(s, status),
-        announcements=outcome.announcements,
+        announcements=(*outcome.announcements, *_new_challengers(s, status)),
         check_at=check_at,
         drain=_drain(s, outcome, deleted),
     )
@@ -90,6 +90,18 @@ def _with_challengers(s: Snapshot, status: ModelStatus) -> ModelStatus:
     return status.model_copy(update={"challengers": kept})
 
 
+def _new_challengers(s: Snapshot, status: ModelStatus) -> tuple[Announcement, ...]:
+    known = {(challenger.version, challenger.entered_at) for challenger in s.status.challengers}
+    return tuple(
+        Announcement(
+            reasons.CHALLENGER_STARTED,
+            f"{challenger.version} is shadowed as a challenger: it gets copies of requests, and no user sees its answers.",
+        )
+        for challenger in status.challengers
+        if (challenger.version, challenger.entered_at) not in known
+    )
+
+
 def _just_requested(s: Snapshot, status: ModelStatus) -> tuple[str, ...]:
     """A challenger that a commit moves to production leaves the spec's list with it: its shadow waits for Validation."""
     rollout = status.rollout
@@ -104,7 +116,7 @@ def _challenger(s: Snapshot, status: ModelStatus, name: str, known: ChallengerSt
     barred = any(failed.version == name and view and failed.digest == view.digest for failed in status.failed)
     if view is None or not view.live or not s.routed or production is None or production.version == name:
         return None
-    if shadowed or barred or view.spec.serving is None:
+    if shadowed or barred or view.changed or view.spec.serving is None:
         return None
     if known is None or not _goes_on(s, status, view, known):
         if s.policy is None or s.policy.spec.stages.shadow is None:
