@@ -7,7 +7,6 @@ import pytest
 from modelward.api.status import Stage
 from tests.unit.lifecycle.builders import NOW, Given, model, policy
 from tests.unit.lifecycle.expectations import (
-    announces,
     candidate,
     column,
     condition,
@@ -30,7 +29,7 @@ def test_a_challenger_gets_pods_first_and_its_mirror_when_they_are_ready() -> No
     given = model().serving("v7").version("v9").challenges_with("v9")
     begun = given.decide()
     (stage("v9", "Shadow") & pods(v7=2, v9=2) & mirrors() & weights(v7=100)).hold_for(begun)
-    announces("ChallengerStarted", "v9 is shadowed as a challenger").hold_for(begun)
+    assert [told.reason for told in begun.announcements] == ["ChallengerStarted"]
     waiting = given.after(begun).version("v9", ready=1).decide()
     mirrors().hold_for(waiting)
     mirrors(v9=100).hold_for(given.after(begun).version("v9", ready=2).decide())
