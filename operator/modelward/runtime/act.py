@@ -12,6 +12,7 @@ from typing import Any
 
 from modelward.api.status import ModelStatus, VersionStatus
 from modelward.api.types import ApiModel
+from modelward.lifecycle import reasons
 from modelward.lifecycle.plan import Plan
 from modelward.lifecycle.snapshot import Policy, VersionView
 from modelward.runtime.cache import Cache
@@ -141,6 +142,10 @@ class Actor:
             },
         )
 
+    async def release_unreadable(self, raw: Object) -> None:
+        """Let a deleted Model go whose spec cannot be read: nobody could say how its traffic should end."""
+        await self._set_finalizer(raw, wanted=False)
+
     async def _remove_route(self, observed: Observed) -> None:
         metadata = observed.raw_model["metadata"]
         if observed.route is not None:
@@ -156,11 +161,11 @@ class Actor:
             view = s.versions.get(version)
             if view is None or view.spec.serving is None:
                 continue
-            if version not in observed.services:
-                await self.kube.apply(SERVICES, service.build_for_version(s.model, version))
             try:
+                if version not in observed.services:
+                    await self.kube.create(SERVICES, service.build_for_version(s.model, version))
                 await self._write_deployment(observed, view, replicas)
-            except (Invalid, Forbidden) as error:
+            except (Invalid, Forbidden, AlreadyExists) as error:
                 refused[version] = error.message[:512]
         return refused
 
@@ -169,29 +174,32 @@ class Actor:
         existing = observed.deployments.get(view.version)
         name, namespace = child_name(model.metadata.name, view.version), model.metadata.namespace
         autoscaler = workloads.build_autoscaler(model, view) if replicas >= view.replicas else None
+        # The autoscaler first: that it is as it should be follows from the number of pods, also after a crash in between.
         if existing is None:
             if name not in observed.revisions:
                 await self._create(CONTROLLER_REVISIONS, workloads.build_kept_version(model, view))
-            await self._create(DEPLOYMENTS, workloads.build_deployment(model, view, replicas))
             if autoscaler:
                 await self.kube.apply(HORIZONTAL_POD_AUTOSCALERS, autoscaler)
+            # One of that name that is there already is somebody else's: those of the Model are in `observed`.
+            await self.kube.create(DEPLOYMENTS, workloads.build_deployment(model, view, replicas))
             return
         current = int((existing.get("spec") or {}).get("replicas", 1))
-        scaled_by_itself = autoscaler is not None and current >= replicas
-        if current != replicas and not scaled_by_itself:
-            await self.kube.patch(DEPLOYMENTS, namespace, name, {"spec": {"replicas": replicas}})
-        if view.spec.serving and view.spec.serving.autoscaling and current != replicas and not scaled_by_itself:
-            if autoscaler:
-                await self.kube.apply(HORIZONTAL_POD_AUTOSCALERS, autoscaler)
-            else:
-                await self.kube.delete(HORIZONTAL_POD_AUTOSCALERS, namespace, name)
+        if current == replicas or (autoscaler is not None and current >= replicas):
+            return
+        if autoscaler:
+            await self.kube.apply(HORIZONTAL_POD_AUTOSCALERS, autoscaler)
+        elif view.spec.serving and view.spec.serving.autoscaling:
+            await self.kube.delete(HORIZONTAL_POD_AUTOSCALERS, namespace, name)
+        await self.kube.patch(DEPLOYMENTS, namespace, name, {"spec": {"replicas": replicas}})
 
     async def _write_traffic(self, observed: Observed, plan: Plan) -> None:
         s, traffic = observed.snapshot, plan.traffic
-        if traffic is None or not traffic.weights:
+        if traffic is None or not traffic.weights or observed.name_taken:
             return
         if s.routed:
-            wanted = gateway.build(s.model, traffic)
+            wanted = gateway.build(s.model, traffic, _ports(observed))
+            if observed.route is not None and s.conflict is not None and s.conflict.reason == reasons.ROUTE_CONFLICT:
+                wanted = gateway.reclaim(wanted, observed.route)
             live = gateway.comparable((observed.route or {}).get("spec") or {})
             if not _contains(live, gateway.comparable(wanted["spec"])):
                 await self.kube.apply(HTTP_ROUTES, wanted)
@@ -229,6 +237,15 @@ class Actor:
             await self.kube.create(resource, obj)
         except AlreadyExists:
             logger.debug("%s %s is there already", resource, obj["metadata"]["name"])
+
+
+def _ports(observed: Observed) -> dict[str, int]:
+    """The ports of the Services as they are: pods that run do not listen on another because the Model's spec names one."""
+    return {
+        version: int(found["spec"]["ports"][0]["port"])
+        for version, found in observed.services.items()
+        if (found.get("spec") or {}).get("ports")
+    }
 
 
 def _only_drops(observed: Observed, plan: Plan) -> bool:
