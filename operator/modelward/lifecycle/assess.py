@@ -60,7 +60,7 @@ def subjects(s: Snapshot) -> tuple[Subject, ...]:
 
 def due(s: Snapshot, subject: Subject) -> bool:
     """Is it time for another look at the pods of this version?"""
-    if not subject.measured or not subject.gates or s.model.spec.suspend:
+    if not subject.measured or not subject.gates or s.model.spec.suspend or s.model.metadata.deletion_timestamp:
         return False
     return s.now >= next_look(s, subject)
 
@@ -80,7 +80,7 @@ def assess(s: Snapshot) -> Assessment:
     share: ShareVerdict | None = None
     for subject in subjects(s):
         if subject.stage is Stage.VALIDATION:
-            blank = evidence_of.begin(subject.key, s.now, "")
+            blank = evidence_of.begin(subject.key, subject.entered_at, "")
             rows += _unmoved(
                 s, subject, _rows(s, subject, evidence_of.judge(blank, subject.gates, _inputs(s, subject)))
             )
@@ -157,7 +157,10 @@ def _fold(s: Snapshot, subject: Subject, evidence: Evidence, reading: Reading) -
         at = s.now.timestamp()
         missing = Reading(subject.incumbent, at, problem=f"version {subject.incumbent} could not be read")
         incumbent = s.readings.get(subject.incumbent, missing)
-    return evidence_of.fold(evidence, reading, incumbent, traffic_key(s.status), subject.gates, _inputs(s, subject))
+    inputs = _inputs(s, subject)
+    return evidence_of.bounded(
+        evidence_of.fold(evidence, reading, incumbent, traffic_key(s.status), subject.gates, inputs), evidence, inputs
+    )
 
 
 def _inputs(s: Snapshot, subject: Subject) -> Inputs:

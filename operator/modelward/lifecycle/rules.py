@@ -110,6 +110,10 @@ def supersede_when_another_version_is_requested(c: Case) -> Outcome | None:
     if rollout is None or c.s.requested == rollout.version:
         return None
     wanted = c.s.requested or "no version"
+    unsafe = None if _standby_requested(c.s) else _unsafe_to_give_back(c, rollout)
+    if unsafe is not None:
+        message = f"spec.production.version now asks for {wanted}, and {rollout.version} is to leave. {unsafe}"
+        return Outcome(c.status, reasons.STAGE_RUNNING, message, True)
     return _left(c, rollout, f"spec.production.version now asks for {wanted}")
 
 
@@ -142,7 +146,7 @@ def complete_switch_when_its_version_is_ready(c: Case) -> Outcome | None:
     if given_up is not None:
         status = c.status.model_copy(update={"switch": None})
         return _moved(c, status, switch.to, reasons.ROLLBACK_ABANDONED, given_up, warning=True)
-    if target is not None and target.ready:
+    if target is not None and (target.ready or _better_than_nothing(c, target)):
         keep = standby_policy(c.s).keep
         status = transitions.complete_switch(c.status, c.now, keep)
         if switch.kind == "Rollback" and production is not None:
@@ -183,6 +187,12 @@ def end_the_watch(c: Case) -> Outcome | None:
     if watch is None or c.now < watch.until:
         return None
     status = c.status.model_copy(update={"watch": None})
+    rows = [row for row in c.assessment.gates if row.version == watch.version and row.stage is Stage.PRODUCTION]
+    if rows and all(row.samples == 0 and row.result != "Pass" for row in rows):
+        message = (
+            f"The watch of {watch.version} is over without any evidence, so that it says nothing: {rows[0].message}"
+        )
+        return _moved(c, status, watch.version, reasons.METRICS_UNAVAILABLE, message, warning=True)
     return _moved(c, status, watch.version, reasons.WATCH_PASSED, f"{watch.version} passed its watch.")
 
 
@@ -296,7 +306,7 @@ def roll_back_on_a_failed_gate(c: Case) -> Outcome | None:
     if not run.policy.spec.rollback.automatic:
         text = f"{message} rollback.automatic is false: the rollout holds; request another version to end it."
         return Outcome(c.status, reasons.GATE_FAILED, text, False)
-    unsafe = _unsafe_to_give_back(c, run)
+    unsafe = _unsafe_to_give_back(c, run.rollout)
     if unsafe is not None:
         return Outcome(c.status, reasons.GATE_FAILED, f"{message} {unsafe}", False)
     return _latched(c, run, reasons.GATE_FAILED, message)
@@ -323,7 +333,10 @@ def hold_until_the_pods_are_ready(c: Case) -> Outcome | None:
     view = run.candidate
     why = f": {view.problem}" if view.problem else ""
     message = f"{view.version}: {view.available} of {view.replicas} pods are ready{why}."
-    return Outcome(c.status, reasons.STAGE_RUNNING, message, True)
+    status = c.status
+    if run.rollout.traffic_since is not None and not _serves_the_stage(c, run):
+        status = transitions.note_traffic(status, None)  # without traffic no time counts
+    return Outcome(status, reasons.STAGE_RUNNING, message, True)
 
 
 def hold_until_traffic_is_in_force(c: Case) -> Outcome | None:
@@ -365,7 +378,7 @@ def pause_or_roll_back_when_evidence_stays_away(c: Case) -> Outcome | None:
         return None
     message = f"gate {unknown.name} has had no evidence for {int(deadline.total_seconds())} s: {unknown.message}"
     if run.policy.spec.on_unknown.then is UnknownAction.ROLLBACK:
-        unsafe = _unsafe_to_give_back(c, run)
+        unsafe = _unsafe_to_give_back(c, run.rollout)
         if unsafe is not None:
             return Outcome(c.status, reasons.METRICS_UNAVAILABLE, f"{message} {unsafe}", False)
         return _latched(c, run, reasons.EVIDENCE_DEADLINE_EXCEEDED, message)
@@ -512,12 +525,18 @@ def _given_up(c: Case, switch: SwitchStatus, target: VersionView | None) -> str 
     return f"{have} within {seconds} s, so {serves} goes on serving: {switch.because}"
 
 
-def _unsafe_to_give_back(c: Case, run: Running) -> str | None:
+def _better_than_nothing(c: Case, target: VersionView) -> bool:
+    """Some pods of the version that takes over are better than what serves now, when that has none at all."""
+    serving = c.s.incumbent
+    return target.service_exists and target.available > 0 and (serving is None or serving.available == 0)
+
+
+def _unsafe_to_give_back(c: Case, rollout: RolloutStatus) -> str | None:
     """Why users' requests cannot go back to the incumbent now, if so: traffic stays on what is healthy."""
-    incumbent = c.s.incumbent
-    if run.rollout.stage is not Stage.CANARY or incumbent is None:
+    incumbent, candidate = c.s.incumbent, c.s.candidate
+    if rollout.stage is not Stage.CANARY or incumbent is None or candidate is None:
         return None
-    if incumbent.available > 0 or run.candidate.available == 0:
+    if incumbent.available > 0 or candidate.available == 0:
         return None
     return f"{incumbent.version} has no ready pod, so traffic stays where it is until one is ready."
 

@@ -202,6 +202,20 @@ def test_a_rollback_before_pods_are_ready() -> None:
     weights(v7=100).hold_for(half.version("v7", ready=2).decide())
 
 
+def test_a_rollback_while_what_serves_has_no_pod() -> None:
+    given = model().serving("v8", ready=0).standby("v7", ready=1).switching("v7", "Rollback")
+    (weights(v7=100) & serves("v7")).hold_for(given.decide())
+
+
+def test_a_canary_that_loses_its_pods_counts_its_time_anew() -> None:
+    alone = model().serving("v7").canary("v8", weight=10).version("v8", ready=0)
+    withdrawn = alone.after(alone.decide())
+    weights(v7=100).hold_for(withdrawn.decide())
+    status = withdrawn.decide().status
+    assert status.rollout is not None
+    assert status.rollout.traffic_since is None
+
+
 def test_a_route_accepted_but_not_in_force() -> None:
     waiting = canary().rollout(traffic_since=None).gate("errors", "Pass").route(observed=False).later(hours=5)
     plan = waiting.decide()

@@ -105,6 +105,16 @@ CASES: dict[str, Case] = {
         model().serving("v7").canary("v8", weight=10).version("v9").requests("v9"),
         weights(v7=100) & candidate(None) & latched() & announces("Superseded", "v8 left the rollout in Canary: spec.production.version now asks for v9"),
     ),
+    "a canary that is superseded keeps its requests while the incumbent has no pod": Case(
+        rules.supersede_when_another_version_is_requested,
+        model().serving("v7", ready=0).canary("v8", weight=50).version("v9").requests("v9"),
+        weights(v7=50, v8=50) & candidate("v8") & says("Progressing", "v7 has no ready pod, so traffic stays where it is"),
+    ),
+    "a revert to a version in standby does not wait for an incumbent without pods": Case(
+        rules.supersede_when_another_version_is_requested,
+        model().serving("v7", ready=0).standby("v6").canary("v8", weight=50).requests("v6"),
+        candidate(None) & announces("Superseded", "v8 left the rollout"),
+    ),
     "a revert in Git to what serves ends the canary": Case(
         rules.supersede_when_another_version_is_requested,
         model().serving("v7").canary("v8", weight=50).requests("v7"),
@@ -199,6 +209,11 @@ CASES: dict[str, Case] = {
         rules.end_the_watch,
         model().serving("v8").standby("v7").watched(previous="v7").gate("errors", "Pass").later(minutes=31),
         weights(v8=100) & announces("WatchPassed", "v8 passed its watch"),
+    ),
+    "a watch that never had evidence is over, and has not been passed": Case(
+        rules.end_the_watch,
+        model().serving("v8").standby("v7").watched(previous="v7").gate("errors", "Unknown", "no pod answers").later(minutes=31),
+        weights(v8=100) & announces("MetricsUnavailable", "says nothing: no pod answers", warning=True),
     ),
     "a watch is looked at again when it ends": Case(
         rules.rest_when_the_requested_version_serves,
