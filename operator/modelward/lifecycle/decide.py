@@ -9,7 +9,7 @@ from modelward.lifecycle import reasons
 from modelward.lifecycle.assess import Assessment, assess, due, next_look, subjects
 from modelward.lifecycle.conditions import Finding, conditions_of, gates_summary, with_times
 from modelward.lifecycle.plan import Announcement, Drain, Outcome, Plan, Traffic
-from modelward.lifecycle.rules import RULES, Case
+from modelward.lifecycle.rules import DRAIN_GRACE, DRAIN_LIMIT, RULES, Case
 from modelward.lifecycle.shares import (
     DRAIN,
     candidate_weight,
@@ -207,8 +207,11 @@ def _check_at(s: Snapshot, status: ModelStatus, outcome: Outcome) -> datetime | 
     later = replace(s, status=status)
     moments: list[datetime] = [outcome.check_at] if outcome.check_at else []
     if s.model.metadata.deletion_timestamp:
-        moments.append(s.now + timedelta(seconds=1))
-    if not s.model.spec.suspend:
+        # Fixed moments: one that moved with every look would be written before the route is removed, every time.
+        released = datetime.fromisoformat(s.model.metadata.deletion_timestamp) + DRAIN_LIMIT
+        drained = status.traffic.changed_at + DRAIN_GRACE if status.traffic else released
+        moments += [moment for moment in (drained, released) if moment > s.now]
+    elif not s.model.spec.suspend:
         moments += [
             next_look(later, subject) if not due(s, subject) else s.now + subject.interval
             for subject in subjects(later)
@@ -233,6 +236,7 @@ def _drain_moments(s: Snapshot, status: ModelStatus) -> list[datetime]:
         return []
     wanted = children_of(s, status).pods
     surplus = any(view.deployment and view.version not in wanted for view in s.versions.values())
+    surplus = surplus or any(reference.version in s.versions for reference in status.standby)
     # Once it is over they go in this very step: a later look would be written anew, and looked at, without an end.
     moments = [over] if surplus and (over := traffic.changed_at + DRAIN) > s.now else []
     if s.route is None or not s.route.in_force:

@@ -59,7 +59,7 @@ CASES: dict[str, Case] = {
     "a deleted Model whose route has just gone keeps its pods for the requests under way": Case(
         rules.drain_when_deleted,
         model().serving("v7").traffic({}, since=NOW - timedelta(seconds=1)).without_the_route_object().deleted(),
-        finalizer("Remove") & looks_again_within(seconds=1),
+        finalizer("Remove") & looks_again_within(seconds=2),  # three after the traffic ended
     ),
     "a deleted Model without traffic is let go": Case(
         rules.drain_when_deleted,
