@@ -110,9 +110,7 @@ async def test_a_parent_changed_to_a_missing_gateway_holds_the_rollout(kube: Kub
 async def test_an_edited_version_is_refused_at_the_door(kube: KubeClient) -> None:
     world = await serving_world(kube)
     with pytest.raises(Invalid, match="immutable apart from deprecation"):
-        await world.kube.patch(
-            MODEL_VERSIONS, world.namespace, "scorer-v1", {"spec": {"serving": {"replicas": 5}}}
-        )
+        await world.kube.patch(MODEL_VERSIONS, world.namespace, "scorer-v1", {"spec": {"serving": {"replicas": 5}}})
     await world.settle()
     await _undisturbed(world)
 
@@ -143,7 +141,9 @@ async def test_weights_that_fall_are_refused_at_the_door(kube: KubeClient) -> No
 BAD_TEMPLATES: dict[str, dict[str, Any]] = {
     "a container name that no pod can have": {"containers": [{"name": "Not_A_Name", "image": "scorer:v8"}]},
     "a volume that is mounted and not there": {
-        "containers": [{"name": "server", "image": "scorer:v8", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}]
+        "containers": [
+            {"name": "server", "image": "scorer:v8", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+        ]
     },
 }
 
@@ -201,7 +201,9 @@ async def test_a_latched_version_starts_again_by_a_retry_and_not_by_a_sync(kube:
 async def test_metrics_that_stay_away_hold_the_rollout(kube: KubeClient) -> None:
     """No evidence is never a pass, and never a failure."""
     world = await serving_world(kube)
-    world.requests.problems["v2"] = "pod scorer-v2-x refused the connection on :9090/metrics: check spec.serving.metrics"
+    world.requests.problems["v2"] = (
+        "pod scorer-v2-x refused the connection on :9090/metrics: check spec.serving.metrics"
+    )
     await world.ask_for("v2")
     for _ in range(80):
         await world.step()

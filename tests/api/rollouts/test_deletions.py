@@ -5,7 +5,8 @@ import pytest
 from modelward.runtime.kube import DEPLOYMENTS, HTTP_ROUTES, MODEL_VERSIONS, MODELS, SERVICES, KubeClient
 from tests.api.conftest import ApiServer
 from tests.api.rollouts.watching import watching
-from tests.api.rollouts.world import MODEL, serving_world
+from tests.api.rollouts.wire import Cut
+from tests.api.rollouts.world import MODEL, in_force, serving_world
 
 
 async def test_a_pruned_version_goes_on_serving_and_can_be_rolled_back_from(kube: KubeClient) -> None:
@@ -32,7 +33,7 @@ async def test_a_version_deleted_in_its_canary_loses_its_traffic_first_and_then_
     async with watching(gateway_api) as history:
         world = await serving_world(kube)
         await world.ask_for("v2")
-        await world.until(lambda status: status.weight == 20 and status.rollout.traffic_since)
+        await world.until(in_force("Canary"))
         await world.delete(MODEL_VERSIONS, "scorer-v2")
         before = len(world.wire.done)
         left_at = world.clock.time
@@ -60,7 +61,7 @@ async def test_a_deleted_model_ends_its_route_first_and_is_let_go(kube: KubeClie
     world = await serving_world(kube)
     if stage != "Production":
         await world.ask_for("v2")
-        await world.until(lambda status: status.stage == stage and status.rollout.traffic_since)
+        await world.until(in_force(stage))
     world.catch_up()
     before = len(world.wire.done)
     await world.delete(MODELS, MODEL)
@@ -93,6 +94,21 @@ async def test_a_deleted_model_is_let_go_in_bounded_time_when_its_route_cannot_b
         await world.step()
         assert (world.clock.time - deleted_at).total_seconds() < 75
     await world.kube.patch(HTTP_ROUTES, world.namespace, MODEL, {"metadata": {"finalizers": []}})
+
+
+async def test_a_deletion_ends_although_the_operator_is_killed_after_each_of_its_writes(kube: KubeClient) -> None:
+    world = await serving_world(kube)
+    await world.ask_for("v2")
+    await world.until(in_force("Canary"))
+    world.catch_up()
+    world.wire.arm(range(1, 400), Cut.KILLED_AFTER)
+    await world.delete(MODELS, MODEL)
+    deleted_at = world.clock.time
+    while await world.kube.get(MODELS, world.namespace, MODEL) is not None:
+        assert (world.clock.time - deleted_at).total_seconds() < 60
+        await world.step()
+    told = [str(write) for write in world.wire.cut]
+    assert told.index("delete HTTPRoute scorer") < told.index("patch Model scorer")
 
 
 async def test_a_model_without_traffic_is_gone_at_once(kube: KubeClient) -> None:

@@ -1,7 +1,7 @@
 """The operator is killed at every write of a rollout, and the rollout still ends as it should.
 
-Several kills share one run, `APART` writes from each other, so that every write of the undisturbed run has its turn in one
-of `APART` runs; and in one more run no life of the operator gets beyond a single write.
+Several kills share one run, some writes apart, so that every write of the undisturbed run has its turn in one of as many
+runs; and in one more run no life of the operator gets beyond a single write.
 """
 
 import asyncio
@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from modelward.runtime.kube import KubeApi, KubeClient
+from modelward.runtime.kube import SERVICES, KubeApi, KubeClient
 from tests.api.conftest import ApiServer
 from tests.api.rollouts.watching import watching
 from tests.api.rollouts.wire import Cut
-from tests.api.rollouts.world import World, new_world, serving_world
+from tests.api.rollouts.world import MODEL, STAGES, World, new_world, serving_world
 
-APART = 6
+APART = {Cut.KILLED_AFTER: 6, Cut.KILLED_BEFORE: 3, Cut.ANSWER_LOST: 3}
 MOST_WRITES = 400
 
 Scenario = Callable[[KubeApi, "Iterable[int]", Cut], Awaitable[World]]
@@ -66,7 +66,7 @@ async def test_an_operator_that_is_killed_at_any_write_ends_the_rollout_all_the_
         assert {key: wanted[key] for key in ENDS[name]} == ENDS[name]
         assert undisturbed.miscounted() == []
         writes = len(undisturbed.wire.attempts)
-        runs = [range(first, writes + 1, APART) for first in range(1, APART + 1)]
+        runs = [range(first, writes + 1, APART[cut]) for first in range(1, APART[cut] + 1)]
         if cut is Cut.KILLED_AFTER:
             runs.append(range(1, MOST_WRITES))
         worlds = await asyncio.gather(*(scenario(kube, cuts, cut) for cuts in runs))
@@ -76,6 +76,31 @@ async def test_an_operator_that_is_killed_at_any_write_ends_the_rollout_all_the_
             assert await world.outcome() == wanted, told
             assert world.miscounted() == [], told
         assert await history.faults(kube, worlds) == []
+
+
+async def test_without_a_route_a_killed_operator_switches_the_service_once_the_pods_are_ready(kube: KubeClient) -> None:
+    world = await new_world(kube)
+    await world.set_policy({"production": STAGES["production"]})
+    world.wire.arm(range(1, MOST_WRITES), Cut.KILLED_AFTER)
+    await world.serve("v1", serving={"port": 8080})
+    await world.settle()
+    first = await world.kube.get(SERVICES, world.namespace, MODEL)
+    await world.ask_for("v2")
+    world.unready.add("v2")
+    await world.until(lambda status: status.stage == "Production" and status.rollout)
+    for _ in range(12):
+        await world.step()
+    waiting = await world.kube.get(SERVICES, world.namespace, MODEL)
+    world.unready.clear()
+    world.look_again()
+    await world.settle()
+    switched = await world.kube.get(SERVICES, world.namespace, MODEL)
+    assert first and waiting and switched
+    selected = [service["spec"]["selector"]["modelward.dev/version"] for service in (first, waiting, switched)]
+    assert selected == ["v1", "v1", "v2"]
+    assert switched["spec"]["clusterIP"] == first["spec"]["clusterIP"]
+    assert set(world.wire.created().values()) == {1}
+    assert [entry.version for entry in (await world.status()).standby] == ["v1"]
 
 
 async def test_evidence_survives_a_restart(kube: KubeClient) -> None:

@@ -7,7 +7,7 @@ import pytest
 from modelward.runtime import observe
 from modelward.runtime.kube import MODEL_VERSIONS, KubeClient
 from modelward.traffic import workloads
-from tests.api.rollouts.world import World, serving_world, stages_with
+from tests.api.rollouts.world import World, in_force, serving_world, stages_with
 
 
 async def _weights_of(world: World) -> list[dict[str, int]]:
@@ -65,7 +65,7 @@ async def test_an_upgrade_of_the_operator_restarts_no_pod_and_no_rollout(
     world = await serving_world(kube)
     if stage != "Production":
         await world.ask_for("v2")
-        await world.until(lambda status: status.stage == stage and status.rollout.traffic_since)
+        await world.until(in_force(stage))
     before, digests = await world.deployments(), await _digests(world)
     generate = workloads._template
 

@@ -17,7 +17,7 @@ CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "Clu
 BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False)
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def bound(gateway_api: ApiServer, kube: KubeClient) -> AsyncIterator[KubeClient]:
     """A client of the user `operator`, who has exactly the rights of the chart's ClusterRole."""
     helm = [str(binaries.path("helm")), "template", "modelward", str(CHART)]
@@ -31,6 +31,7 @@ async def bound(gateway_api: ApiServer, kube: KubeClient) -> AsyncIterator[KubeC
     await kube.apply(BINDINGS, {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]})
     async with gateway_api.client("operator") as api:
         yield KubeClient(api)
+    await kube.delete(BINDINGS, None, name)  # other modules hold that the user may do nothing
 
 
 async def test_the_charts_rights_are_enough_for_whole_rollouts(kube: KubeClient, bound: KubeClient) -> None:

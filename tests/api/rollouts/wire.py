@@ -17,7 +17,6 @@ from modelward.runtime.kube import (
     Unavailable,
 )
 
-
 Answer = TypeVar("Answer")
 
 
@@ -107,9 +106,7 @@ class Wire:
         self, resource: Resource, namespace: str | None, name: str, merge_patch: Object, subresource: str | None = None
     ) -> Object:
         write = Write("patch", resource, name, merge_patch)
-        return await self._pass(
-            write, lambda: self._kube.patch(resource, namespace, name, merge_patch, subresource)
-        )
+        return await self._pass(write, lambda: self._kube.patch(resource, namespace, name, merge_patch, subresource))
 
     async def delete(
         self,
@@ -121,9 +118,7 @@ class Wire:
         propagation: str = "Background",
     ) -> None:
         write = Write("delete", resource, name)
-        await self._pass(
-            write, lambda: self._kube.delete(resource, namespace, name, uid=uid, propagation=propagation)
-        )
+        await self._pass(write, lambda: self._kube.delete(resource, namespace, name, uid=uid, propagation=propagation))
 
     async def emit_event(
         self,

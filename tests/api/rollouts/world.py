@@ -6,6 +6,7 @@ at any write, and starts again with empty memory.
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -35,7 +36,7 @@ from modelward.runtime.kube import (
 from modelward.runtime.reconcile import Reconciler
 from modelward.runtime.settings import Settings
 from modelward.runtime.telemetry import Telemetry
-from tests.api.rollouts.requests import Requests
+from tests.api.rollouts.users import Requests
 from tests.api.rollouts.wire import Killed, Wire
 
 MODEL = "scorer"
@@ -165,7 +166,7 @@ class World:
                 return
         raise AssertionError(f"never came to rest: {await self.story()}")
 
-    async def until(self, holds: Any, steps: int = 400) -> ModelStatus:
+    async def until(self, holds: Callable[[ModelStatus], object], steps: int = 400) -> ModelStatus:
         """The same, until the status is as wished."""
         for _ in range(steps):
             status = await self.status()
@@ -308,7 +309,7 @@ class World:
     # Details.
 
     def _new_operator(self) -> Operator:
-        return Operator(cast(KubeApi, self.wire), self.requests, self.clock)
+        return Operator(self.wire, self.requests, self.clock)
 
     def _served_at(self, version: str, at: datetime) -> float:
         return self.requests.totals[at].get(version, 0.0)
@@ -400,6 +401,16 @@ class World:
         }
         await self.kube.patch(HTTP_ROUTES, self.namespace, MODEL, {"status": {"parents": [parent]}}, "status")
         return True
+
+
+def in_force(stage: str) -> Callable[[ModelStatus], object]:
+    """Has the gateway taken over what the stage gives to the candidate?"""
+    return lambda status: status.stage == stage and status.rollout and status.rollout.traffic_since
+
+
+def mirrored(version: str) -> Callable[[ModelStatus], bool]:
+    """Does a version get copies of requests?"""
+    return lambda status: status.traffic is not None and any(each.version == version for each in status.traffic.mirrors)
 
 
 async def new_world(kube: KubeApi, operator: KubeApi | None = None, *, gateway: bool = True) -> World:

@@ -36,7 +36,12 @@ class Requests:
         self._chance = np.random.default_rng(self.seed)
 
     def answer(
-        self, at: datetime, seconds: float, weights: Mapping[str, int], mirrors: Mapping[str, int], ready: Mapping[str, list[str]]
+        self,
+        at: datetime,
+        seconds: float,
+        weights: Mapping[str, int],
+        mirrors: Mapping[str, int],
+        ready: Mapping[str, list[str]],
     ) -> None:
         """Let time pass until `at`, with requests split as the gateway has it."""
         count = round(self.rate * seconds)
@@ -65,9 +70,7 @@ class Requests:
         problem = self.problems.get(version) or (None if targets else f"version {version} has no ready pod")
         if problem:
             return Reading(version=version, at=now, problem=problem)
-        return Reading(
-            version=version, at=now, pods=tuple(self._read_pod(version, target, now) for target in targets)
-        )
+        return Reading(version=version, at=now, pods=tuple(self._read_pod(version, target, now) for target in targets))
 
     async def query(self, gate: QueryGate, names: QueryNames, now: float) -> QueryAnswer:
         return QueryAnswer(value=None, problem="there is no metric source here", reason="InvalidResult")
