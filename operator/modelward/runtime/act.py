@@ -224,11 +224,16 @@ class Actor:
         for version, backend in observed.services.items():
             if version and version not in staying:
                 await self.kube.delete(SERVICES, namespace, backend["metadata"]["name"], uid=backend["metadata"]["uid"])
+        copies = {child_name(model.metadata.name, version): version for version in observed.snapshot.versions}
+        wanted = staying | set(observed.deployments) | _named(plan.status)
+        for name in sorted(observed.revisions & set(copies)):
+            if copies[name] not in wanted:  # retired: it would be judged anew, and every look reads all copies
+                await self.kube.delete(CONTROLLER_REVISIONS, namespace, name)
         if not observed.snapshot.status.rollout:
             pinned = {workloads.kept_policy_name(model.metadata.name, digest) for digest in plan.pins}
             kept = f"{model.metadata.name}-policy-"
             for name in sorted(observed.revisions):
-                if name.startswith(kept) and name not in pinned:
+                if name.startswith(kept) and name not in pinned and name not in copies:
                     await self.kube.delete(CONTROLLER_REVISIONS, namespace, name)
 
     async def _create(self, resource: Resource, obj: Object) -> None:
@@ -237,6 +242,12 @@ class Actor:
             await self.kube.create(resource, obj)
         except AlreadyExists:
             logger.debug("%s %s is there already", resource, obj["metadata"]["name"])
+
+
+def _named(status: ModelStatus) -> set[str]:
+    """The versions that a status speaks of as running, or as able to run again at once."""
+    roles = (status.production, status.rollout, status.watch, *status.standby, *status.challengers)
+    return {role.version for role in roles if role is not None} | ({status.switch.to} if status.switch else set())
 
 
 def _ports(observed: Observed) -> dict[str, int]:

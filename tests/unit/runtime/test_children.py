@@ -37,7 +37,7 @@ class Cluster:
     """A cluster in which v7 of credit-risk serves, and one operator that looks at it when told."""
 
     def __init__(self, **serving: Any) -> None:
-        self.kube, self.cache, clock = FakeKube(), Cache(), FakeClock()
+        self.kube, self.cache, self.clock = FakeKube(), Cache(), FakeClock()
         self.put(
             LIFECYCLE_POLICIES,
             "low",
@@ -47,7 +47,7 @@ class Cluster:
         self.put(MODELS, "credit-risk", spec={"production": {"version": "v7"}, "serving": {"route": ROUTE, **serving}})
         reader = cast(MetricsReader, None)  # nothing here is ever measured
         self.reconciler = Reconciler(
-            cast(Any, self.kube), self.cache, reader, clock, Settings("modelward", "test"), Telemetry(clock)
+            cast(Any, self.kube), self.cache, reader, self.clock, Settings("modelward", "test"), Telemetry(self.clock)
         )
 
     def put(self, resource: Resource, name: str, **content: Any) -> Object:
@@ -213,3 +213,19 @@ async def test_at_rest_nothing_is_written() -> None:
     before = cluster.kube.writes
     await cluster.look(3)
     assert cluster.kube.writes == before
+
+
+async def test_the_copy_of_a_version_is_kept_as_long_as_it_may_serve_again() -> None:
+    cluster = Cluster()
+    policy = {"firstVersion": {"require": "Watch"}, "production": {"standby": {"keep": 1}}}
+    cluster.put(LIFECYCLE_POLICIES, "low", spec={"appliesTo": {"tiers": ["Low"]}, "stages": policy})
+    for name in ("v8", "policy-v9"):
+        await cluster.look()
+        cluster.put(MODEL_VERSIONS, f"credit-risk-{name}", spec=version(name))
+        cluster.put(MODELS, "credit-risk", spec={"production": {"version": name}, "serving": {"route": ROUTE}})
+    await cluster.look()
+    cluster.clock.elapsed += 60
+    await cluster.look()
+    kept = {name for resource, _, name in cluster.kube.objects if resource == CONTROLLER_REVISIONS}
+    assert kept == {"credit-risk-v8", "credit-risk-policy-v9"}
+    assert cluster.get(MODELS, "credit-risk")["status"]["production"]["version"] == "policy-v9"
