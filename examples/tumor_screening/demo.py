@@ -456,11 +456,11 @@ def _leave(environment: Environment, narrator: Narrator, *, keep: bool) -> None:
         take_down_cluster()
         return
     environment.delete_namespace(NAMESPACE)
-    environment.kubectl("delete", "lifecyclepolicies.modelward.dev", DEMO_POLICY, "--ignore-not-found")
     if environment.is_local or environment.installed_here:
         environment.uninstall()
         narrator.say("the model, the operator and its definitions are removed; the cluster was up before and stays up")
     else:
+        environment.kubectl("delete", "lifecyclepolicies.modelward.dev", DEMO_POLICY, "--ignore-not-found")
         narrator.say("the model is removed; the operator was there before and stays")
 
 
