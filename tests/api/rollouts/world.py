@@ -60,7 +60,7 @@ STAGES: dict[str, Any] = {
         "interval": "5s",
         "gates": [BREAKER],
     },
-    "production": {"watch": {"duration": "6s"}, "standby": {"keep": 1, "warmFor": "72h"}},
+    "production": {"watch": {"duration": "15s"}, "standby": {"keep": 1, "warmFor": "72h"}},
 }
 
 
