@@ -46,7 +46,7 @@ VERSION_LABEL = "modelward.dev/version"
 WORLD_LABEL = "tests.modelward.dev/world"
 REST = timedelta(seconds=25)
 """A rollout has ended when nothing is written and nothing is looked at for this long; everything in it takes less."""
-RESTART = 3.0  # seconds until a killed operator is there again
+RESTART = 1.0  # seconds until a killed operator is there again
 MOMENT = 0.25  # seconds from a write until what it announces has been noticed
 
 BREAKER: dict[str, Any] = {"name": "errors", "errorRate": {"maxIncrease": 0.05, "abortAbove": 0.2}}
