@@ -199,6 +199,9 @@ class VersionStatus(ApiModel):
     stage_entered_at: Timestamp | None = Field(default=None, description="When it came there.")
     digest: str = Field(default="", description="Digest of the version's spec.", max_length=71)
     evidence: Record | None = Field(
-        default=None, description="What its current stage has measured: sums, not raw data."
+        default=None,
+        description="What its current stage has measured: sums, not raw data.",
+        # One owner for all of it: otherwise managedFields would name every pod and feature.
+        json_schema_extra={"x-kubernetes-map-type": "atomic"},
     )
     conditions: tuple[Condition, ...] = Field(default=(), description="What is true of the version now.", max_length=32)

@@ -25,7 +25,7 @@ def conditions_of(
         "Ready": ready,
         "Serving": serving,
         "Progressing": _progressing(outcome),
-        "GatesPassed": _gates_passed(status, status.gates),
+        "GatesPassed": _gates_passed(s, status, status.gates),
         "TrafficApplied": _traffic_applied(s, status, assessment),
         "DriftDetected": _drift_detected(s, status.gates),
         "RollbackTargetReady": _rollback_target_ready(s, status),
@@ -137,9 +137,12 @@ def _stalled(status: ModelStatus, outcome: Outcome, problem: Problem | None, rea
     return "False", outcome.reason, ""
 
 
-def _gates_passed(status: ModelStatus, gates: tuple[GateStatus, ...]) -> Finding:
+def _gates_passed(s: Snapshot, status: ModelStatus, gates: tuple[GateStatus, ...]) -> Finding:
     judged = judged_now(status)
-    rows = rows_of(gates, *judged) if judged else tuple(row for row in gates if row.applies and not row.advisory)
+    latch = _latch_in_question(s, status)
+    if judged is None and latch is not None:
+        judged = latch.version, latch.stage
+    rows = rows_of(gates, *judged) if judged else ()
     if not rows:
         return "Unknown", reasons.NO_GATES, "No gate is being judged."
     for result, reason in (("Fail", reasons.GATE_FAILED), ("Unknown", ""), ("Inconclusive", reasons.INCONCLUSIVE)):

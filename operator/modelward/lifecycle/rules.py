@@ -122,6 +122,9 @@ def leave_when_the_candidate_is_gone(c: Case) -> Outcome | None:
     rollout = c.status.rollout
     if rollout is None:
         return None
+    unsafe = _unsafe_to_give_back(c, rollout)
+    if unsafe is not None:
+        return None  # what is healthy keeps its traffic
     if c.s.candidate is None or not c.s.candidate.live:
         return _left(c, rollout, f"ModelVersion {c.s.model.metadata.name}-{rollout.version} was deleted")
     if c.s.candidate.digest != rollout.digest:
@@ -146,7 +149,7 @@ def complete_switch_when_its_version_is_ready(c: Case) -> Outcome | None:
     if given_up is not None:
         status = c.status.model_copy(update={"switch": None})
         return _moved(c, status, switch.to, reasons.ROLLBACK_ABANDONED, given_up, warning=True)
-    if target is not None and (target.ready or _better_than_nothing(c, target)):
+    if target is not None and _may_take_over(c, switch, target):
         keep = standby_policy(c.s).keep
         status = transitions.complete_switch(c.status, c.now, keep)
         if switch.kind == "Rollback" and production is not None:
@@ -511,24 +514,38 @@ def _moved(c: Case, status: ModelStatus, version: str, reason: str, message: str
 
 
 def _given_up(c: Case, switch: SwitchStatus, target: VersionView | None) -> str | None:
-    """Why a rollback or revert cannot be waited for any longer, if so; a newer request must not wait for it for ever."""
+    """Why a rollback is not waited for any longer, if so: nothing is left of its target, or somebody found a better way.
+
+    A target that is not ready is waited for as long as Git asks for nothing else; a newer request does not wait for ever.
+    """
     serves = c.status.production.version if c.status.production else "nothing"
     if target is None:
         return f"{switch.to} is no longer known, so {serves} goes on serving: {switch.because}"
-    serving = target.spec.serving
-    if switch.kind == "Revert" or target.ready or serving is None:
+    if switch.kind == "Revert" or _may_take_over(c, switch, target) or not _overdue(c, switch, target):
         return None
-    if c.now < switch.since + serving.progress_deadline:
+    if c.s.requested in (None, serves, switch.to):
         return None
-    seconds = int(serving.progress_deadline.total_seconds())
-    have = f"{target.available} of {target.replicas} pods of {switch.to} were ready"
-    return f"{have} within {seconds} s, so {serves} goes on serving: {switch.because}"
+    have = f"{target.available} of {target.replicas} pods of {switch.to} are ready"
+    return f"{have}, so {serves} goes on serving while {c.s.requested} is tried: {switch.because}"
 
 
-def _better_than_nothing(c: Case, target: VersionView) -> bool:
-    """Some pods of the version that takes over are better than what serves now, when that has none at all."""
+def _may_take_over(c: Case, switch: SwitchStatus, target: VersionView) -> bool:
+    """Are there pods enough? All; or any, when what serves has none; or, past the deadline of a rollback, half of them."""
     serving = c.s.incumbent
-    return target.service_exists and target.available > 0 and (serving is None or serving.available == 0)
+    if not target.service_exists or target.available == 0:
+        return False
+    half_will_do = switch.kind == "Rollback" and _overdue(c, switch, target)
+    return (
+        target.ready
+        or serving is None
+        or serving.available == 0
+        or (half_will_do and 2 * target.available >= target.replicas)
+    )
+
+
+def _overdue(c: Case, switch: SwitchStatus, target: VersionView) -> bool:
+    serving = target.spec.serving
+    return serving is not None and c.now >= switch.since + serving.progress_deadline
 
 
 def _unsafe_to_give_back(c: Case, rollout: RolloutStatus) -> str | None:

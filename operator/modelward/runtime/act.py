@@ -94,9 +94,12 @@ class Actor:
     async def _write_versions(self, observed: Observed, plan: Plan) -> None:
         for version, status in plan.versions.items():
             raw = observed.raw_versions.get(version)
-            if raw is not None:
-                written = await self._write_status(MODEL_VERSIONS, raw, status)
-                self.cache.put(MODEL_VERSIONS, written)
+            if raw is None:
+                continue
+            try:
+                self.cache.put(MODEL_VERSIONS, await self._write_status(MODEL_VERSIONS, raw, status))
+            except Invalid as error:  # what one version cannot keep must not hold a rollback of the Model
+                logger.error("ModelVersion %s: its status is refused: %s", raw["metadata"]["name"], error.message)
 
     async def _write_model(self, observed: Observed, plan: Plan) -> Object:
         return await self._write_status(MODELS, observed.raw_model, plan.status)
@@ -203,11 +206,20 @@ class Actor:
             live = gateway.comparable((observed.route or {}).get("spec") or {})
             if not _contains(live, gateway.comparable(wanted["spec"])):
                 await self.kube.apply(HTTP_ROUTES, wanted)
+            if (
+                "" in observed.services and plan.status.production
+            ):  # from a time without a route: its clients stay served
+                await self._switch_service(observed, plan.status.production.version)
         else:
-            switched = service.build(s.model, traffic)
-            existing = observed.services.get("")
-            if existing is None or not _contains(existing.get("spec"), switched["spec"]):
-                await self.kube.apply(SERVICES, switched)
+            await self._switch_service(observed, next(iter(traffic.weights)))
+            if observed.route is not None:  # from a time with a route: nothing would move its weights any more
+                await self.kube.delete(HTTP_ROUTES, s.model.metadata.namespace, s.model.metadata.name)
+
+    async def _switch_service(self, observed: Observed, version: str) -> None:
+        switched = service.build(observed.snapshot.model, version)
+        existing = observed.services.get("")
+        if existing is None or not _contains(existing.get("spec"), switched["spec"]):
+            await self.kube.apply(SERVICES, switched)
 
     async def _remove_surplus(self, observed: Observed, plan: Plan) -> None:
         """Pods and Services that nothing wants and no request can reach any more, and copies of what is over."""

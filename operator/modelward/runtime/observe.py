@@ -162,10 +162,13 @@ class Observer:
         )
 
     async def _route(self, model: Model) -> Object | None:
+        """The route of the Model's name; for a Model without one, only what is left of a route that it had."""
         serving = model.spec.serving
-        if serving is None or serving.route is None:
+        if serving is None:
             return None
-        return await self.kube.get(HTTP_ROUTES, model.metadata.namespace, model.metadata.name)
+        found = await self.kube.get(HTTP_ROUTES, model.metadata.namespace, model.metadata.name)
+        left_over = serving.route is None
+        return None if found and left_over and _version_of_child(model, found) != "" else found
 
     def _live_versions(self, model: Model) -> dict[str, Object]:
         name = model.metadata.name

@@ -165,8 +165,18 @@ CASES: dict[str, Case] = {
     ),
     "a rollback target that never gets ready is given up, so that a newer version can be tried": Case(
         rules.complete_switch_when_its_version_is_ready,
+        model().serving("v8").standby("v7", ready=0).version("v9").requests("v9").switching("v7", "Rollback", since=NOW - timedelta(minutes=11)),
+        weights(v8=100) & on_the_way_to(None) & announces("RollbackAbandoned", "0 of 2 pods of v7 are ready, so v8 goes on serving while v9 is tried", warning=True),
+    ),
+    "a rollback target that is not ready is waited for as long as Git asks for nothing else": Case(
+        rules.complete_switch_when_its_version_is_ready,
         model().serving("v8").standby("v7", ready=0).switching("v7", "Rollback", since=NOW - timedelta(minutes=11)),
-        weights(v8=100) & on_the_way_to(None) & announces("RollbackAbandoned", "0 of 2 pods of v7 were ready within 600 s, so v8 goes on serving", warning=True),
+        weights(v8=100) & on_the_way_to("v7") & says("Progressing", "0 of 2 pods are ready") & silent(),
+    ),
+    "a rollback that is overdue makes do with half of its target's pods": Case(
+        rules.complete_switch_when_its_version_is_ready,
+        model().serving("v8").standby("v7", ready=1).switching("v7", "Rollback", since=NOW - timedelta(minutes=11)),
+        weights(v7=100) & serves("v7") & announces("RolledBack", "All traffic is back on v7", warning=True),
     ),
     "a rollback target of which nothing is left is given up": Case(
         rules.complete_switch_when_its_version_is_ready,
