@@ -8,6 +8,7 @@ from modelward.api.gates import kind_of
 from modelward.api.status import Condition, FailedVersion, GateStatus, ModelStatus
 from modelward.lifecycle import reasons
 from modelward.lifecycle.assess import Assessment, judged_now, mirror_incomplete, mismatched, rows_of
+from modelward.lifecycle.challengers import not_shadowed
 from modelward.lifecycle.plan import Outcome
 from modelward.lifecycle.snapshot import Problem, Snapshot
 
@@ -29,6 +30,7 @@ def conditions_of(
         "TrafficApplied": _traffic_applied(s, status, assessment),
         "DriftDetected": _drift_detected(s, status.gates),
         "RollbackTargetReady": _rollback_target_ready(s, status),
+        **_challengers_shadowed(s, status),
         "SpecValid": ("False", problem.reason, problem.message) if problem else ("True", reasons.VALID, ""),
         "Reconciling": _reconciling(outcome),
         "Stalled": _stalled(status, outcome, problem, ready),
@@ -193,6 +195,19 @@ def _drift_gates(s: Snapshot) -> frozenset[str]:
     stages = [stage for policy in policies for stage in (policy.spec.stages.shadow, policy.spec.stages.canary)]
     gates = [gate for stage in stages if stage for gate in stage.gates]
     return frozenset(gate.name for gate in gates if kind_of(gate) in ("drift", "prediction_drift"))
+
+
+def _challengers_shadowed(s: Snapshot, status: ModelStatus) -> dict[str, Finding]:
+    """Only for a Model that names challengers."""
+    named = s.model.spec.challengers
+    if not named:
+        return {}
+    missing = not_shadowed(s, status)
+    if missing:
+        message = " ".join(f"{version} is not shadowed: {why}." for version, why in missing.items())
+        return {"ChallengersShadowed": ("False", reasons.CHALLENGER_NOT_SHADOWED, message)}
+    message = f"{', '.join(named)}: shadowed, or in a rollout."
+    return {"ChallengersShadowed": ("True", reasons.CHALLENGERS_SHADOWED, message)}
 
 
 def _rollback_target_ready(s: Snapshot, status: ModelStatus) -> Finding:

@@ -204,6 +204,17 @@ PREVIOUS_MISSING = "PreviousMissing"
 
 Normal for a first version. Otherwise `standby.keep` in the policy may be 0."""
 
+# ChallengersShadowed: do the versions of spec.challengers get copies of requests?
+CHALLENGERS_SHADOWED = "ChallengersShadowed"
+"""Every version of `spec.challengers` is shadowed, or is in a rollout or in production already.
+
+Nothing."""
+
+CHALLENGER_NOT_SHADOWED = "ChallengerNotShadowed"
+"""A version of `spec.challengers` cannot be shadowed, for instance because it does not exist or there is no route.
+
+The message says which and why. Mend that, or take the version out of `spec.challengers`."""
+
 # SpecValid: can the spec be acted upon?
 VALID = "Valid"
 """Nothing stands in the way.

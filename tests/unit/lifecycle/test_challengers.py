@@ -13,6 +13,7 @@ from tests.unit.lifecycle.expectations import (
     latched,
     mirrors,
     pods,
+    says,
     serves,
     silent,
     stage,
@@ -48,24 +49,41 @@ def test_a_challenger_may_run_beside_a_canary() -> None:
     (weights(v7=90, v8=10) & mirrors(v9=100) & candidate("v8")).hold_for(given.decide())
 
 
+CANNOT_BE_SHADOWED = [
+    pytest.param(model().version("v9").challenges_with("v9"), "no version serves yet", id="nothing serves that it could be compared with"),
+    pytest.param(model().serving("v7").without_a_route().version("v9").challenges_with("v9"), "needs spec.serving.route", id="no route"),
+    pytest.param(model().serving("v7").version("v9", live=False).challenges_with("v9"), "there is no ModelVersion credit-risk-v9", id="pruned"),
+    pytest.param(model().serving("v7").challenges_with("v9"), "there is no ModelVersion credit-risk-v9", id="not registered"),
+    pytest.param(model().serving("v7").failed("v9").challenges_with("v9"), "it has failed and is latched", id="latched"),
+    pytest.param(model().serving("v7").version("v9", more={"serving": None}).challenges_with("v9"), "no spec.serving.template", id="without pods"),
+    pytest.param(model().under(policy(without=("shadow",))).serving("v7").version("v9").challenges_with("v9"), "no policy that applies has a shadow stage", id="no shadow in the policy"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "why"), CANNOT_BE_SHADOWED)
+def test_a_challenger_that_cannot_be_shadowed_is_left_out_and_the_user_reads_why(given: Given, why: str) -> None:
+    plan = given.decide()
+    assert plan.status.challengers == ()
+    (
+        mirrors() & condition("ChallengersShadowed", False, "ChallengerNotShadowed") & says("ChallengersShadowed", why)
+    ).hold_for(plan)
+
+
 @pytest.mark.parametrize(
     "given",
     [
-        pytest.param(model().version("v9").challenges_with("v9"), id="nothing serves that it could be compared with"),
-        pytest.param(model().serving("v7").without_a_route().version("v9").challenges_with("v9"), id="no route"),
-        pytest.param(model().serving("v7").version("v9", live=False).challenges_with("v9"), id="pruned"),
-        pytest.param(model().serving("v7").challenges_with("v9"), id="not registered"),
-        pytest.param(model().serving("v7").failed("v9").challenges_with("v9"), id="latched"),
         pytest.param(model().serving("v9").challenges_with("v9"), id="it serves"),
-        pytest.param(model().serving("v7").version("v9", more={"serving": None}).challenges_with("v9"), id="without pods"),
-        pytest.param(model().under(policy(without=("shadow",))).serving("v7").version("v9").challenges_with("v9"), id="no shadow in the policy"),
         pytest.param(model().serving("v7").version("v9").challenges_with("v9").suspended(), id="suspended"),
     ],
-)  # fmt: skip
-def test_a_challenger_that_cannot_be_shadowed_is_left_out(given: Given) -> None:
+)
+def test_a_challenger_that_serves_or_is_frozen_is_not_started(given: Given) -> None:
     plan = given.decide()
     assert plan.status.challengers == ()
     mirrors().hold_for(plan)
+
+
+def test_challengers_that_are_shadowed_are_said_to_be() -> None:
+    condition("ChallengersShadowed", True, "ChallengersShadowed").hold_for(challenged().decide())
 
 
 def test_the_gates_of_a_challenger_do_not_hold_its_validation_as_a_candidate() -> None:
