@@ -311,7 +311,7 @@ REVERT_STARTED = "RevertStarted"
 
 Wait; if its pods do not become ready, what serves goes on serving."""
 ROLLBACK_ABANDONED = "RollbackAbandoned"
-"""The version to go back to is no longer known, or had no ready pods within its `progressDeadline`. What serves goes on serving.
+"""The version to go back to is no longer known; or it had too few ready pods within its `progressDeadline`, and another version is requested meanwhile. What serves goes on serving.
 
 Act now: the version that serves failed its watch, or is not the one requested. Request a version that works."""
 WATCH_PASSED = "WatchPassed"
