@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 CACHE := $(if $(MODELWARD_CACHE),$(MODELWARD_CACHE),$(HOME)/.cache/modelward)
 export MODELWARD_CACHE := $(CACHE)
 # One environment for each state of pyproject.toml and for each checkout, so that two checkouts do not disturb each other.
-KEY := $(shell { pwd; cat pyproject.toml; python3 --version; } | sha256sum | cut -c1-16)
+KEY := $(shell { pwd; cat pyproject.toml constraints.txt; python3 --version; } | sha256sum | cut -c1-16)
 VENV := $(CACHE)/venv-$(KEY)
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -55,8 +55,8 @@ cluster-down: $(READY) ## Stop it and leave nothing behind
 bench-%: $(READY) ## Run a benchmark of benchmarks/, such as bench-instrument
 	@$(PYTHON) -m benchmarks.bench_$(subst -,_,$*)
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml constraints.txt
 	@echo "setting up the Python environment (about a minute the first time) ..."
 	@python3 -m venv --clear $(VENV)
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
 	@touch $@
