@@ -245,7 +245,7 @@ class Scene:
         container["args"] = ["--workers", str(workers)]
         container["resources"]["requests"]["cpu"] = "10m"
         path = "/healthz" if healthy else "/not-there"
-        container["readinessProbe"] = {"httpGet": {"path": path, "port": "http"}, "periodSeconds": 1}
+        container["readinessProbe"] |= {"httpGet": {"path": path, "port": "http"}, "periodSeconds": 1}
         if image:
             container["image"] = image
         template["spec"]["containers"] += list(besides)

@@ -61,7 +61,9 @@ async def test_a_version_that_decays_under_load_is_rolled_back_by_the_breaker(sc
     assert (failed["stage"], failed["reason"]) == ("Canary", "GateFailed")
     assert "abort above 30 %" in failed["message"]
     assert condition(model.status, "Ready")["reason"] == "RolledBack"
-    assert [split.get("v4", 0) for _, split in model.splits()] == [0, 30, 0]
+    shares = [split.get("v4", 0) for _, split in model.splits()]
+    assert set(shares) == {0, 30}, "never the next step; a pod that is too slow to be ready gets nothing for a while"
+    assert shares[-1] == 0
     # Nothing but the canary's share failed, and it did not fail for long.
     assert {answer.version for answer in clients.failures} == {"v4"}
     first, last = _ends(clients.failures)
