@@ -5,11 +5,11 @@ FROM ${BASE} AS build
 WORKDIR /source
 RUN python3 -m venv /opt/modelward
 # What it depends on changes seldom: a layer of its own.
-COPY pyproject.toml ./
+COPY pyproject.toml constraints.txt ./
 RUN /opt/modelward/bin/python -c "import tomllib; \
 project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 print(*project['dependencies'], *project['optional-dependencies']['operator'], sep='\n')" > requirements.txt \
- && /opt/modelward/bin/pip install --no-cache-dir --disable-pip-version-check --requirement requirements.txt
+ && /opt/modelward/bin/pip install --no-cache-dir --disable-pip-version-check --requirement requirements.txt --constraint constraints.txt
 COPY README.md ./
 COPY operator operator
 RUN /opt/modelward/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps . \

@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 CACHE := $(if $(MODELWARD_CACHE),$(MODELWARD_CACHE),$(HOME)/.cache/modelward)
 export MODELWARD_CACHE := $(CACHE)
 # One environment for each state of pyproject.toml and for each checkout, so that two checkouts do not disturb each other.
-KEY := $(shell { pwd; cat pyproject.toml; python3 --version; } | sha256sum | cut -c1-16)
+KEY := $(shell { pwd; cat pyproject.toml constraints.txt; python3 --version; } | sha256sum | cut -c1-16)
 VENV := $(CACHE)/venv-$(KEY)
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -30,11 +30,10 @@ unit: $(READY) ## Rules, statistics and sources, without a cluster
 	$(PYTEST) tests/unit
 
 api: $(READY) ## Schemas, conflicts and kills, on a real kube-apiserver; metrics from a real Prometheus
-	@$(PYTHON) -m cluster build etcd kube-apiserver kubectl prometheus
 	$(PYTEST) tests/api tests/sources
 
 e2e: $(READY) ## The whole product on a whole cluster, which is started and stopped
-	$(PYTEST) tests/e2e
+	$(PYTEST) -n 4 --dist loadgroup tests/e2e
 
 lint: $(READY) ## Format, style, types, layers, generated files
 	@ruff format --check .
@@ -42,9 +41,10 @@ lint: $(READY) ## Format, style, types, layers, generated files
 	@mypy
 	@lint-imports --no-cache 2>&1 | tail -n 12
 	@$(PYTHON) -m modelward.api.schema --check crds charts/modelward-crds/templates
+	@$(PYTHON) docs/generate.py --check
 
 generate: $(READY) ## Write the generated files anew
-	@ruff format . && $(PYTHON) -m modelward.api.schema crds charts/modelward-crds/templates
+	@ruff format . && $(PYTHON) -m modelward.api.schema crds charts/modelward-crds/templates && $(PYTHON) docs/generate.py
 
 cluster-up: $(READY) ## Start the local Kubernetes, or say that it is up
 	@$(PYTHON) -m cluster up
@@ -55,8 +55,8 @@ cluster-down: $(READY) ## Stop it and leave nothing behind
 bench-%: $(READY) ## Run a benchmark of benchmarks/, such as bench-instrument
 	@$(PYTHON) -m benchmarks.bench_$(subst -,_,$*)
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml constraints.txt
 	@echo "setting up the Python environment (about a minute the first time) ..."
 	@python3 -m venv --clear $(VENV)
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
 	@touch $@

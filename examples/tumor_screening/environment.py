@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -53,6 +53,7 @@ class Environment:
     kubectl_program: Path
     helm_program: Path
     operator_namespace: str = OPERATOR_NAMESPACE
+    installed_here: bool = False  # the operator was not there when `prepare` was called
 
     def kubectl(self, *arguments: str, given: str | None = None, timeout: float = 180) -> str:
         """What kubectl printed.
@@ -136,9 +137,10 @@ def prepare(say: Say) -> Environment:
     """
     environment = _existing_cluster(say) if _names_another_cluster() else _local_cluster(say)
     _finish_deletions(environment)
+    was_there = environment.exists("deployment", OPERATOR_RELEASE, "--namespace", OPERATOR_NAMESPACE)
     _install_definitions(environment, say)
     _install_operator(environment, say)
-    return environment
+    return replace(environment, installed_here=not was_there)
 
 
 def take_down_cluster() -> None:

@@ -19,9 +19,9 @@ TEMPLATE = Path(__file__).parent / "manifests" / "version.yaml.template"
 ENVIRONMENT: dict[str, dict[str, str]] = {
     "v4": {
         "ANSWER_JOURNAL": "on",
-        "ANSWER_JOURNAL_INDEXED": "30",
+        "ANSWER_JOURNAL_INDEXED": "10",
         "ANSWER_JOURNAL_ENTRY_KILOBYTES": "64",
-        "ANSWER_JOURNAL_BUDGET_MEGABYTES": "2",
+        "ANSWER_JOURNAL_BUDGET_MEGABYTES": "3",
     }
 }
 

@@ -5,6 +5,7 @@ import contextlib
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from examples.tumor_screening.environment import Environment
@@ -244,7 +245,7 @@ class Scene:
         container["args"] = ["--workers", str(workers)]
         container["resources"]["requests"]["cpu"] = "10m"
         path = "/healthz" if healthy else "/not-there"
-        container["readinessProbe"] = {"httpGet": {"path": path, "port": "http"}, "periodSeconds": 1}
+        container["readinessProbe"] |= {"httpGet": {"path": path, "port": "http"}, "periodSeconds": 1}
         if image:
             container["image"] = image
         template["spec"]["containers"] += list(besides)
@@ -326,3 +327,20 @@ def seen_share(clients: LoadGenerator, version: str, since: float, until: float)
     summary = clients.summary(since, until)
     found = summary.by_version.get(version, 0) / max(summary.requests, 1)
     return found, 4 * math.sqrt(0.25 / max(summary.requests, 1))
+
+
+def assert_unharmed(clients: LoadGenerator) -> None:
+    """No request of these clients failed; if some did, when they were sent, and what was answered meanwhile."""
+    failures = clients.failures
+    if not failures:
+        return
+    sent = sorted(failure.at - failure.seconds for failure in failures)
+    meanwhile = [answer for answer in clients.answers if not answer.failed and sent[0] <= answer.at <= sent[-1]]
+    raise AssertionError(
+        f"{len(failures)} of {len(clients.answers)} requests failed; they were sent from {_clock(sent[0])} to"
+        f" {_clock(sent[-1])}, and {len(meanwhile)} others succeeded meanwhile. The first of them: {failures[:3]}"
+    )
+
+
+def _clock(unix: float) -> str:
+    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds")

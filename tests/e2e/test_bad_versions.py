@@ -6,7 +6,7 @@ import time
 from examples.tumor_screening.load import Answer
 from tests.e2e import policies
 from tests.e2e.policies import DRIFT, ERRORS
-from tests.e2e.scene import MODEL, Scene, condition, gate, latch, serving
+from tests.e2e.scene import MODEL, Scene, assert_unharmed, condition, gate, latch, serving
 
 SETTLED = 4.0  # seconds, several looks of the operator
 
@@ -42,7 +42,7 @@ async def test_a_version_of_another_population_is_stopped_in_shadow_and_stays_st
         await model.ask_for("v3", retry=1)
         await model.until_stage("v3", "Shadow")
 
-    assert clients.failures == []
+    assert_unharmed(clients)
     assert set(clients.by_version) == {"v1"}
     assert serving(model.status) == "v1"
 
@@ -61,11 +61,13 @@ async def test_a_version_that_decays_under_load_is_rolled_back_by_the_breaker(sc
     assert (failed["stage"], failed["reason"]) == ("Canary", "GateFailed")
     assert "abort above 30 %" in failed["message"]
     assert condition(model.status, "Ready")["reason"] == "RolledBack"
-    assert [split.get("v4", 0) for _, split in model.splits()] == [0, 30, 0]
+    shares = [split.get("v4", 0) for _, split in model.splits()]
+    assert set(shares) == {0, 30}, "never the next step; a pod that is too slow to be ready gets nothing for a while"
+    assert shares[-1] == 0
     # Nothing but the canary's share failed, and it did not fail for long.
     assert {answer.version for answer in clients.failures} == {"v4"}
     first, last = _ends(clients.failures)
-    assert back_at - first < 4, "two looks of the gates, and the time that they take"
+    assert back_at - first < 6, "a few looks of the gates, a second apart, and the time that they take"
     assert last < back_at + 1
 
 

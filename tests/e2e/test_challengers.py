@@ -2,7 +2,7 @@
 
 from tests.e2e import policies
 from tests.e2e.policies import ERRORS
-from tests.e2e.scene import Scene, gate, mirrored, share
+from tests.e2e.scene import Scene, assert_unharmed, gate, mirrored, share
 
 
 async def test_a_challenger_is_shadowed_only_and_keeps_its_evidence_as_the_candidate(scene: Scene) -> None:
@@ -18,6 +18,7 @@ async def test_a_challenger_is_shadowed_only_and_keeps_its_evidence_as_the_candi
         assert mirrored(status) == ["v2"]
         assert share(status, "v2") == 0
         assert status.get("rollout") is None
+        assert_unharmed(clients)
         assert set(clients.by_version) == {"v1"}
 
         await model.patch({"production": {"version": "v2"}, "challengers": []})
@@ -26,7 +27,7 @@ async def test_a_challenger_is_shadowed_only_and_keeps_its_evidence_as_the_candi
         await model.until_stage("v2", "Canary", within=8)
         await model.until_rest("v2")
 
-    assert clients.failures == []
+    assert_unharmed(clients)
     in_shadow = [shown["status"] for shown in model.watched.objects if _stage(shown) == "Shadow"]
     assert all(gate(status, "errors", "v2").get("samples", samples) >= samples for status in in_shadow)
     assert len({pod["metadata"]["uid"] for pod in pods.objects}) == 1

@@ -1,7 +1,7 @@
 """A Model that is deleted takes its route away first, and nobody else's."""
 
 from tests.e2e.kubectl import Sight
-from tests.e2e.scene import MODEL, Scene
+from tests.e2e.scene import MODEL, Scene, assert_unharmed
 
 OTHER = "other"
 
@@ -25,7 +25,7 @@ async def test_a_deleted_model_loses_its_route_before_its_pods_and_leaves_others
         )
 
     assert without_route.at < ending.at
-    assert others.failures == []
+    assert_unharmed(others)
     assert {answer.status for answer in clients.failures} <= {404}, "no route any more, but never a broken one"
     left = await scene.kubectl("get", "deployments,services,httproutes", "-n", scene.namespace, "-o", "name")
     assert f"/{MODEL}" not in left

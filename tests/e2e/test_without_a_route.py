@@ -4,7 +4,7 @@ import pytest
 
 from tests.e2e import policies
 from tests.e2e.policies import ERRORS
-from tests.e2e.scene import MODEL, Scene, serving
+from tests.e2e.scene import MODEL, Scene, assert_unharmed, serving
 
 
 async def test_without_a_route_a_service_is_switched_and_shares_are_refused(scene: Scene) -> None:
@@ -29,7 +29,8 @@ async def test_without_a_route_a_service_is_switched_and_shares_are_refused(scen
     assert switched["metadata"]["uid"] == service["metadata"]["uid"]
     assert switched["spec"]["selector"]["modelward.dev/version"] == "v2"
     assert set(newcomers.by_version) == {"v2"}
-    assert clients.failures == newcomers.failures == []
+    assert_unharmed(clients)
+    assert_unharmed(newcomers)
     assert "spec.serving.route" in invalid["message"]
     assert serving(model.status) == "v2"
     assert not await scene.kubectl.items("pods", "-n", scene.namespace, "-l", "modelward.dev/version=v4")

@@ -111,20 +111,27 @@ class LatencyGate(ApiModel):
     )
 
 
-class DriftGate(ApiModel):
-    """Drift of the features (`drift`) or of the predictions (`predictionDrift`)."""
+_METHOD = "How the distance of two distributions is measured: PSI (population stability index) or JS (Jensen-Shannon)."
+_THRESHOLD = "The distance from which on a distribution counts as drifted."
+_REFERENCE = "What live traffic is compared with: Baseline (the training data) or Incumbent (what serves now)."
 
-    method: DistanceMethod = Field(
-        default=DistanceMethod.PSI,
-        description="How the distance of two distributions is measured: PSI (population stability index) or JS (Jensen-Shannon).",
-    )
-    threshold: Annotated[Number, Field(gt=0, le=10)] = Field(
-        default=0.2, description="The distance from which on a distribution counts as drifted."
-    )
-    reference: Reference = Field(
-        default=Reference.BASELINE,
-        description="What live traffic is compared with: Baseline (the training data) or Incumbent (what serves now).",
-    )
+
+class PredictionDriftGate(ApiModel):
+    """Drift of the predictions: one distribution, which either has drifted or has not."""
+
+    max_drifted_share: ClassVar[float] = 0.0
+
+    method: DistanceMethod = Field(default=DistanceMethod.PSI, description=_METHOD)
+    threshold: Annotated[Number, Field(gt=0, le=10)] = Field(default=0.2, description=_THRESHOLD)
+    reference: Reference = Field(default=Reference.BASELINE, description=_REFERENCE)
+
+
+class DriftGate(ApiModel):
+    """Drift of the features."""
+
+    method: DistanceMethod = Field(default=DistanceMethod.PSI, description=_METHOD)
+    threshold: Annotated[Number, Field(gt=0, le=10)] = Field(default=0.2, description=_THRESHOLD)
+    reference: Reference = Field(default=Reference.BASELINE, description=_REFERENCE)
     max_drifted_share: Share = Field(
         default=0.5, description="The share of the features that may drift before the gate fails."
     )
@@ -331,7 +338,7 @@ class Gate(ApiModel):
         default=None,
         description="Kind drift: distance of the live features from the training data or from the incumbent's.",
     )
-    prediction_drift: DriftGate | None = Field(
+    prediction_drift: PredictionDriftGate | None = Field(
         default=None,
         description="Kind predictionDrift: distance of the live predictions from training or from the incumbent's.",
     )

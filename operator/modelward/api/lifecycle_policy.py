@@ -123,8 +123,8 @@ class CanaryStep(ApiModel):
     min_duration: Duration = Field(description="The least time at this share, counted from when it is in force.")
     require: Requirement | None = Field(  # None: NotFailed, and Passed for the last step
         default=None,
-        description="NotFailed: gates that lack evidence do not hold the step. Passed: every gate has to pass. When left out: NotFailed,"
-        " and Passed for the last step.",
+        description="NotFailed: a gate that is Inconclusive does not hold the step, one that is Unknown does. Passed: every gate has to"
+        " pass. When left out: NotFailed, and Passed for the last step.",
     )
 
 

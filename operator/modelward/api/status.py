@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PlainSerializer
 
-from modelward.api.types import ApiModel, FreeForm
+from modelward.api.types import ApiModel, Record
 
 
 def format_time(value: datetime) -> str:
@@ -198,7 +198,10 @@ class VersionStatus(ApiModel):
     stage: Stage = Field(default=Stage.REGISTERED, description="Where the version is in its life.")
     stage_entered_at: Timestamp | None = Field(default=None, description="When it came there.")
     digest: str = Field(default="", description="Digest of the version's spec.", max_length=71)
-    evidence: FreeForm | None = Field(
-        default=None, description="What its current stage has measured: sums, not raw data."
+    evidence: Record | None = Field(
+        default=None,
+        description="What its current stage has measured: sums, not raw data.",
+        # One owner for all of it: otherwise managedFields would name every pod and feature.
+        json_schema_extra={"x-kubernetes-map-type": "atomic"},
     )
     conditions: tuple[Condition, ...] = Field(default=(), description="What is true of the version now.", max_length=32)

@@ -1,5 +1,6 @@
 """Types shared by every kind: durations, digests, names, rules checked at the door, and the base of all API models."""
 
+import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -149,13 +150,35 @@ Latency = Annotated[
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema(_duration_schema("1ms", _AT_LEAST_A_MILLISECOND)),
 ]
+_LARGEST_EXACT = 2**53 - 1
+_DEEPEST = 64
+
+
+def _with_one_exact_form(written: dict[str, Any]) -> dict[str, Any]:
+    """Refuse numbers that JSON has no exact form of, which a digest could not be made of, and nesting without an end."""
+    pending: list[tuple[Any, int]] = [(written, 0)]
+    while pending:
+        value, depth = pending.pop()
+        if depth > _DEEPEST:
+            raise ValueError(f"nested more than {_DEEPEST} deep: write it flatter")
+        if isinstance(value, dict | list):
+            entries = value.values() if isinstance(value, dict) else value
+            pending += [(entry, depth + 1) for entry in entries]
+        elif isinstance(value, int) and abs(value) > _LARGEST_EXACT:
+            raise ValueError(f"{value} is beyond the whole numbers that JSON can hold exactly: write it as text")
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{value} is no finite number: write it as text")
+    return written
+
+
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
 ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
 ShortText = Annotated[str, Field(min_length=1, max_length=256)]
 LongText = Annotated[str, Field(max_length=4096)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-FreeForm = Annotated[dict[str, Any], Field(max_length=256)]
+Record = Annotated[dict[str, Any], Field(max_length=256)]
+FreeForm = Annotated[Record, AfterValidator(_with_one_exact_form)]
 LabelValue = Annotated[str, Field(max_length=63)]
 
 AS_SET: dict[str, Any] = {"x-kubernetes-list-type": "set"}

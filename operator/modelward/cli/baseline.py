@@ -13,7 +13,9 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
+from modelward.api.model_version import Baseline
 from modelward.cli.distributions import Distribution, UnusableColumn, describe_categories, describe_numbers
+from modelward.lifecycle.digests import digest_of_model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +67,8 @@ def baseline(
     except UnusableColumn as error:
         raise _failure(str(error)) from error
     _write(_rendered(recorded, layout), output)
+    digest = digest_of_model(Baseline.model_validate(recorded))
+    Console(stderr=True, soft_wrap=True).print(f"digest, for spec.baseline.digest when kept in a ConfigMap: {digest}")
 
 
 def _names(text: str) -> list[str]:

@@ -60,7 +60,7 @@ def subjects(s: Snapshot) -> tuple[Subject, ...]:
 
 def due(s: Snapshot, subject: Subject) -> bool:
     """Is it time for another look at the pods of this version?"""
-    if not subject.measured or not subject.gates or s.model.spec.suspend:
+    if not subject.measured or not subject.gates or s.model.spec.suspend or s.model.metadata.deletion_timestamp:
         return False
     return s.now >= next_look(s, subject)
 
@@ -80,14 +80,21 @@ def assess(s: Snapshot) -> Assessment:
     share: ShareVerdict | None = None
     for subject in subjects(s):
         if subject.stage is Stage.VALIDATION:
-            blank = evidence_of.begin(subject.key, s.now, "")
-            rows += _unmoved(s, subject, _rows(s, subject, evidence_of.judge(blank, subject.gates, _inputs(s, subject))))
+            blank = evidence_of.begin(subject.key, subject.entered_at, "")
+            rows += _unmoved(
+                s, subject, _rows(s, subject, evidence_of.judge(blank, subject.gates, _inputs(s, subject)))
+            )
             continue
         evidence = _known_evidence(s, subject) or _fresh_evidence(s, subject)
         # A version is also read as the incumbent of another; such a reading lacks series that its own gates need.
         reading = s.readings.get(subject.version) if due(s, subject) else None
-        if reading is None:
+        if reading is None and _is_said(s, subject, evidence):
             rows += _kept_rows(s, subject)
+        elif reading is None:
+            said = {row.name: row for row in _kept_rows(s, subject)}
+            verdicts = evidence_of.judge(evidence, subject.gates, _inputs(s, subject))
+            answered = {gate.name for gate in subject.gates if gate.query}  # by a server, and not asked anew
+            rows += [said[row.name] if row.name in answered else row for row in _rows(s, subject, verdicts)]
         else:
             evidence = _fold(s, subject, evidence, reading)
             folded[subject.version] = evidence
@@ -150,7 +157,10 @@ def _fold(s: Snapshot, subject: Subject, evidence: Evidence, reading: Reading) -
         at = s.now.timestamp()
         missing = Reading(subject.incumbent, at, problem=f"version {subject.incumbent} could not be read")
         incumbent = s.readings.get(subject.incumbent, missing)
-    return evidence_of.fold(evidence, reading, incumbent, traffic_key(s.status), subject.gates, _inputs(s, subject))
+    inputs = _inputs(s, subject)
+    return evidence_of.bounded(
+        evidence_of.fold(evidence, reading, incumbent, traffic_key(s.status), subject.gates, inputs), evidence, inputs
+    )
 
 
 def _inputs(s: Snapshot, subject: Subject) -> Inputs:
@@ -190,6 +200,20 @@ def _share(s: Snapshot, subject: Subject, evidence: Evidence) -> ShareVerdict | 
     if subject.stage is Stage.SHADOW and mirrors.get(subject.version):
         return evidence_of.mirror_verdict(evidence, float(mirrors[subject.version]))
     return None
+
+
+def _is_said(s: Snapshot, subject: Subject, evidence: Evidence) -> bool:
+    """Does status have the verdicts on this evidence? An operator that was killed after the evidence was written, and
+    before the verdicts were, leaves a failure that must not wait for the next look."""
+    if evidence.evaluated_at is None:
+        return True
+    judged = {row.name: row.at for row in _earlier_rows(s, subject)}
+    to_the_millisecond = evidence.evaluated_at.replace(microsecond=evidence.evaluated_at.microsecond // 1000 * 1000)
+    return all(
+        (at := judged.get(gate.name)) is not None and at >= to_the_millisecond
+        for gate in subject.gates
+        if not gate.query
+    )
 
 
 def _rows(s: Snapshot, subject: Subject, verdicts: tuple[Verdict, ...]) -> list[GateStatus]:

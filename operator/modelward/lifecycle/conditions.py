@@ -8,6 +8,7 @@ from modelward.api.gates import kind_of
 from modelward.api.status import Condition, FailedVersion, GateStatus, ModelStatus
 from modelward.lifecycle import reasons
 from modelward.lifecycle.assess import Assessment, judged_now, mirror_incomplete, mismatched, rows_of
+from modelward.lifecycle.challengers import not_shadowed
 from modelward.lifecycle.plan import Outcome
 from modelward.lifecycle.snapshot import Problem, Snapshot
 
@@ -25,10 +26,11 @@ def conditions_of(
         "Ready": ready,
         "Serving": serving,
         "Progressing": _progressing(outcome),
-        "GatesPassed": _gates_passed(status, status.gates),
+        "GatesPassed": _gates_passed(s, status, status.gates),
         "TrafficApplied": _traffic_applied(s, status, assessment),
         "DriftDetected": _drift_detected(s, status.gates),
         "RollbackTargetReady": _rollback_target_ready(s, status),
+        **_challengers_shadowed(s, status),
         "SpecValid": ("False", problem.reason, problem.message) if problem else ("True", reasons.VALID, ""),
         "Reconciling": _reconciling(outcome),
         "Stalled": _stalled(status, outcome, problem, ready),
@@ -137,9 +139,12 @@ def _stalled(status: ModelStatus, outcome: Outcome, problem: Problem | None, rea
     return "False", outcome.reason, ""
 
 
-def _gates_passed(status: ModelStatus, gates: tuple[GateStatus, ...]) -> Finding:
+def _gates_passed(s: Snapshot, status: ModelStatus, gates: tuple[GateStatus, ...]) -> Finding:
     judged = judged_now(status)
-    rows = rows_of(gates, *judged) if judged else tuple(row for row in gates if row.applies and not row.advisory)
+    latch = _latch_in_question(s, status)
+    if judged is None and latch is not None:
+        judged = latch.version, latch.stage
+    rows = rows_of(gates, *judged) if judged else ()
     if not rows:
         return "Unknown", reasons.NO_GATES, "No gate is being judged."
     for result, reason in (("Fail", reasons.GATE_FAILED), ("Unknown", ""), ("Inconclusive", reasons.INCONCLUSIVE)):
@@ -190,6 +195,19 @@ def _drift_gates(s: Snapshot) -> frozenset[str]:
     stages = [stage for policy in policies for stage in (policy.spec.stages.shadow, policy.spec.stages.canary)]
     gates = [gate for stage in stages if stage for gate in stage.gates]
     return frozenset(gate.name for gate in gates if kind_of(gate) in ("drift", "prediction_drift"))
+
+
+def _challengers_shadowed(s: Snapshot, status: ModelStatus) -> dict[str, Finding]:
+    """Only for a Model that names challengers."""
+    named = s.model.spec.challengers
+    if not named:
+        return {}
+    missing = not_shadowed(s, status)
+    if missing:
+        message = " ".join(f"{version} is not shadowed: {why}." for version, why in missing.items())
+        return {"ChallengersShadowed": ("False", reasons.CHALLENGER_NOT_SHADOWED, message)}
+    message = f"{', '.join(named)}: shadowed, or in a rollout."
+    return {"ChallengersShadowed": ("True", reasons.CHALLENGERS_SHADOWED, message)}
 
 
 def _rollback_target_ready(s: Snapshot, status: ModelStatus) -> Finding:

@@ -4,18 +4,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from modelward.api.status import ChallengerStatus, GateStatus, ModelStatus, Stage, TrafficStatus, VersionStatus
-from modelward.lifecycle import reasons
+from modelward.api.status import GateStatus, ModelStatus, Stage, TrafficStatus, VersionStatus
+from modelward.lifecycle import challengers, reasons
 from modelward.lifecycle.assess import Assessment, assess, due, next_look, subjects
 from modelward.lifecycle.conditions import Finding, conditions_of, gates_summary, with_times
 from modelward.lifecycle.plan import Drain, Outcome, Plan, Traffic
-from modelward.lifecycle.rules import RULES, Case
+from modelward.lifecycle.rules import DRAIN_GRACE, DRAIN_LIMIT, RULES, Case
 from modelward.lifecycle.shares import (
     DRAIN,
     candidate_weight,
     children_of,
     standby_policy,
-    traffic_in_force,
     traffic_of,
     traffic_status,
 )
@@ -34,7 +33,7 @@ def decide(s: Snapshot) -> Plan:
     deleted = s.model.metadata.deletion_timestamp is not None
     status = outcome.status
     if not deleted and not s.model.spec.suspend:
-        status = _retire_surplus(s, _with_challengers(s, status))
+        status = _retire_surplus(s, challengers.brought_up_to_date(s, status))
     traffic = None if deleted else traffic_status(s, status)
     if deleted and s.status.traffic:
         traffic = _ended(s.status.traffic, s.now)
@@ -57,7 +56,7 @@ def decide(s: Snapshot) -> Plan:
         pins=_pins(status),
         children=children_of(s, status),
         traffic=Traffic() if deleted else traffic_of(s, status),
-        announcements=outcome.announcements,
+        announcements=(*outcome.announcements, *challengers.started(s, status)),
         check_at=check_at,
         drain=_drain(s, outcome, deleted),
     )
@@ -77,43 +76,6 @@ def _drain(s: Snapshot, outcome: Outcome, deleted: bool) -> Drain:
     if deleted:
         return "Remove"
     return "Hold" if s.model.spec.serving else "None"
-
-
-def _with_challengers(s: Snapshot, status: ModelStatus) -> ModelStatus:
-    """Start the challengers that the spec names, end the others, note since when their mirrors are in force."""
-    known = {challenger.version: challenger for challenger in status.challengers}
-    kept = tuple(
-        challenger
-        for name in s.model.spec.challengers
-        if (challenger := _challenger(s, status, name, known.get(name))) is not None
-    )
-    return status.model_copy(update={"challengers": kept})
-
-
-def _challenger(s: Snapshot, status: ModelStatus, name: str, known: ChallengerStatus | None) -> ChallengerStatus | None:
-    view, production, rollout = s.versions.get(name), status.production, status.rollout
-    shadowed = rollout is not None and rollout.version == name and rollout.stage is not Stage.VALIDATION
-    barred = any(failed.version == name and view and failed.digest == view.digest for failed in status.failed)
-    if view is None or not view.live or not s.routed or production is None or production.version == name:
-        return None
-    if shadowed or barred or view.spec.serving is None:
-        return None
-    if known is None or not _goes_on(s, status, view, known):
-        if s.policy is None or s.policy.spec.stages.shadow is None:
-            return None
-        return ChallengerStatus(version=name, digest=view.digest, policy_digest=s.policy.digest, entered_at=s.now)
-    mirrored = status.traffic is not None and any(entry.version == name for entry in status.traffic.mirrors)
-    if known.traffic_since is None and mirrored and traffic_in_force(s):
-        return known.model_copy(update={"traffic_since": s.now})
-    return known
-
-
-def _goes_on(s: Snapshot, status: ModelStatus, view: VersionView, known: ChallengerStatus) -> bool:
-    """Does its evidence still speak of the same content, against the same incumbent, under a policy that is kept?"""
-    before, production = s.status.production, status.production
-    same_incumbent = before is not None and production is not None and before.version == production.version
-    offered = {*s.pinned, *([s.policy.digest] if s.policy else [])}
-    return known.digest == view.digest and same_incumbent and known.policy_digest in offered
 
 
 def _retire_surplus(s: Snapshot, status: ModelStatus) -> ModelStatus:
@@ -187,8 +149,11 @@ def _check_at(s: Snapshot, status: ModelStatus, outcome: Outcome) -> datetime | 
     later = replace(s, status=status)
     moments: list[datetime] = [outcome.check_at] if outcome.check_at else []
     if s.model.metadata.deletion_timestamp:
-        moments.append(s.now + timedelta(seconds=1))
-    if not s.model.spec.suspend:
+        # Fixed moments: one that moved with every look would be written before the route is removed, every time.
+        released = datetime.fromisoformat(s.model.metadata.deletion_timestamp) + DRAIN_LIMIT
+        drained = status.traffic.changed_at + DRAIN_GRACE if status.traffic else released
+        moments += [moment for moment in (drained, released) if moment > s.now]
+    elif not s.model.spec.suspend:
         moments += [
             next_look(later, subject) if not due(s, subject) else s.now + subject.interval
             for subject in subjects(later)
@@ -213,7 +178,9 @@ def _drain_moments(s: Snapshot, status: ModelStatus) -> list[datetime]:
         return []
     wanted = children_of(s, status).pods
     surplus = any(view.deployment and view.version not in wanted for view in s.versions.values())
-    moments = [max(traffic.changed_at + DRAIN, s.now + timedelta(seconds=1))] if surplus else []
+    surplus = surplus or any(reference.version in s.versions for reference in status.standby)
+    # Once it is over they go in this very step: a later look would be written anew, and looked at, without an end.
+    moments = [over] if surplus and (over := traffic.changed_at + DRAIN) > s.now else []
     if s.route is None or not s.route.in_force:
         moments.append(s.now + PATIENCE)
     return moments

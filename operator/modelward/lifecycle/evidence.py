@@ -6,6 +6,7 @@ write begins again from the old memory, whose difference to the next reading cov
 counts twice.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,9 @@ from modelward.stats.sequential import log_share_evidence
 
 FORGET_AFTER = timedelta(hours=1)
 """How long a pod that is not seen any more is remembered; without an end, a week of autoscaling would grow the memory."""
+
+LARGEST = 768 * 1024
+"""Bytes of evidence in a status. An object has to fit into 1.5 MiB, its spec with an inline baseline included."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +182,20 @@ def fold(
         incumbent=theirs or evidence.incumbent,
         gates=_fold_gates(evidence, gates, counted, other, inputs),
     )
+
+
+def bounded(evidence: Evidence, before: Evidence, inputs: Inputs) -> Evidence:
+    """The memory as far as the API server can store it; beyond, the one before, with the problem noted so that gates are Unknown."""
+    size = len(json.dumps(evidence.to_dict(), separators=(",", ":")))
+    if size <= LARGEST:
+        return evidence
+    problem = (
+        f"what {len(evidence.candidate.pods)} pods of {inputs.candidate} and {len(evidence.incumbent.pods)} of the incumbent have"
+        f" counted takes {size // 1024:,} KiB, and {LARGEST // 1024:,} KiB can be kept: name fewer features in the gates, or"
+        " give their histograms fewer bins"
+    )
+    refused = replace(before.candidate, problem=problem, reason="InvalidResult")
+    return replace(before, evaluated_at=inputs.now, candidate=refused)
 
 
 def judge(evidence: Evidence, gates: Sequence[Gate], inputs: Inputs) -> tuple[Verdict, ...]:

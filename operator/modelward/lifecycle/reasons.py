@@ -62,15 +62,6 @@ PAUSED = "Paused"
 """A gate has had no evidence for longer than `onUnknown.deadline`, and the policy says Pause. Ends by itself when evidence comes.
 
 Repair what the message names, mostly the metrics of the candidate or a Prometheus."""
-PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
-"""The candidate's pods were not ready within `spec.serving.progressDeadline` of the ModelVersion. It is latched; production was not touched.
-
-Look at the pods with the command in the message. Mend the cause in a new version, or raise `spec.production.retry` if it
-was the cluster's."""
-EVIDENCE_DEADLINE_EXCEEDED = "EvidenceDeadlineExceeded"
-"""A gate had no evidence for longer than `onUnknown.deadline`, and the policy says Rollback. The candidate is latched.
-
-Repair the metrics, then raise `spec.production.retry`."""
 POLICY_NOT_IMPLEMENTED = "PolicyNotImplemented"
 """The policy asks for something that this release cannot judge. It is never skipped: the rollout holds.
 
@@ -213,6 +204,17 @@ PREVIOUS_MISSING = "PreviousMissing"
 
 Normal for a first version. Otherwise `standby.keep` in the policy may be 0."""
 
+# ChallengersShadowed: do the versions of spec.challengers get copies of requests?
+CHALLENGERS_SHADOWED = "ChallengersShadowed"
+"""Every version of `spec.challengers` is shadowed, or is in a rollout or in production already.
+
+Nothing."""
+
+CHALLENGER_NOT_SHADOWED = "ChallengerNotShadowed"
+"""A version of `spec.challengers` cannot be shadowed, for instance because it does not exist or there is no route.
+
+The message says which and why. Mend that, or take the version out of `spec.challengers`."""
+
 # SpecValid: can the spec be acted upon?
 VALID = "Valid"
 """Nothing stands in the way.
@@ -267,7 +269,16 @@ SCHEMA_INVALID = "SchemaInvalid"
 
 Correct the field that the message names; check that CRDs and operator are of one release."""
 
-# The Rejected condition of a ModelVersion (True carries the reason of its latch)
+# Latches: `status.failed` of the Model, and the Rejected condition of the ModelVersion (also GateFailed)
+PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+"""The candidate's pods were not ready within `spec.serving.progressDeadline` of the ModelVersion. It is latched; production was not touched.
+
+Look at the pods with the command in the message. Mend the cause in a new version, or raise `spec.production.retry` if it
+was the cluster's."""
+EVIDENCE_DEADLINE_EXCEEDED = "EvidenceDeadlineExceeded"
+"""A gate had no evidence for longer than `onUnknown.deadline`, and the policy says Rollback. The candidate is latched.
+
+Repair the metrics, then raise `spec.production.retry`."""
 NOT_REJECTED = "NotRejected"
 """The version is not latched.
 
@@ -300,7 +311,7 @@ REVERT_STARTED = "RevertStarted"
 
 Wait; if its pods do not become ready, what serves goes on serving."""
 ROLLBACK_ABANDONED = "RollbackAbandoned"
-"""The version to go back to is no longer known, or had no ready pods within its `progressDeadline`. What serves goes on serving.
+"""The version to go back to is no longer known; or it had too few ready pods within its `progressDeadline`, and another version is requested meanwhile. What serves goes on serving.
 
 Act now: the version that serves failed its watch, or is not the one requested. Request a version that works."""
 WATCH_PASSED = "WatchPassed"

@@ -110,6 +110,10 @@ def supersede_when_another_version_is_requested(c: Case) -> Outcome | None:
     if rollout is None or c.s.requested == rollout.version:
         return None
     wanted = c.s.requested or "no version"
+    unsafe = None if _standby_requested(c.s) else _unsafe_to_give_back(c, rollout)
+    if unsafe is not None:
+        message = f"spec.production.version now asks for {wanted}, and {rollout.version} is to leave. {unsafe}"
+        return Outcome(c.status, reasons.STAGE_RUNNING, message, True)
     return _left(c, rollout, f"spec.production.version now asks for {wanted}")
 
 
@@ -118,6 +122,9 @@ def leave_when_the_candidate_is_gone(c: Case) -> Outcome | None:
     rollout = c.status.rollout
     if rollout is None:
         return None
+    unsafe = _unsafe_to_give_back(c, rollout)
+    if unsafe is not None:
+        return None  # what is healthy keeps its traffic
     if c.s.candidate is None or not c.s.candidate.live:
         return _left(c, rollout, f"ModelVersion {c.s.model.metadata.name}-{rollout.version} was deleted")
     if c.s.candidate.digest != rollout.digest:
@@ -142,7 +149,7 @@ def complete_switch_when_its_version_is_ready(c: Case) -> Outcome | None:
     if given_up is not None:
         status = c.status.model_copy(update={"switch": None})
         return _moved(c, status, switch.to, reasons.ROLLBACK_ABANDONED, given_up, warning=True)
-    if target is not None and target.ready:
+    if target is not None and _may_take_over(c, switch, target):
         keep = standby_policy(c.s).keep
         status = transitions.complete_switch(c.status, c.now, keep)
         if switch.kind == "Rollback" and production is not None:
@@ -183,6 +190,12 @@ def end_the_watch(c: Case) -> Outcome | None:
     if watch is None or c.now < watch.until:
         return None
     status = c.status.model_copy(update={"watch": None})
+    rows = [row for row in c.assessment.gates if row.version == watch.version and row.stage is Stage.PRODUCTION]
+    if rows and all(row.samples == 0 and row.result != "Pass" for row in rows):
+        message = (
+            f"The watch of {watch.version} is over without any evidence, so that it says nothing: {rows[0].message}"
+        )
+        return _moved(c, status, watch.version, reasons.METRICS_UNAVAILABLE, message, warning=True)
     return _moved(c, status, watch.version, reasons.WATCH_PASSED, f"{watch.version} passed its watch.")
 
 
@@ -296,7 +309,7 @@ def roll_back_on_a_failed_gate(c: Case) -> Outcome | None:
     if not run.policy.spec.rollback.automatic:
         text = f"{message} rollback.automatic is false: the rollout holds; request another version to end it."
         return Outcome(c.status, reasons.GATE_FAILED, text, False)
-    unsafe = _unsafe_to_give_back(c, run)
+    unsafe = _unsafe_to_give_back(c, run.rollout)
     if unsafe is not None:
         return Outcome(c.status, reasons.GATE_FAILED, f"{message} {unsafe}", False)
     return _latched(c, run, reasons.GATE_FAILED, message)
@@ -323,7 +336,10 @@ def hold_until_the_pods_are_ready(c: Case) -> Outcome | None:
     view = run.candidate
     why = f": {view.problem}" if view.problem else ""
     message = f"{view.version}: {view.available} of {view.replicas} pods are ready{why}."
-    return Outcome(c.status, reasons.STAGE_RUNNING, message, True)
+    status = c.status
+    if run.rollout.traffic_since is not None and not _serves_the_stage(c, run):
+        status = transitions.note_traffic(status, None)  # without traffic no time counts
+    return Outcome(status, reasons.STAGE_RUNNING, message, True)
 
 
 def hold_until_traffic_is_in_force(c: Case) -> Outcome | None:
@@ -365,7 +381,7 @@ def pause_or_roll_back_when_evidence_stays_away(c: Case) -> Outcome | None:
         return None
     message = f"gate {unknown.name} has had no evidence for {int(deadline.total_seconds())} s: {unknown.message}"
     if run.policy.spec.on_unknown.then is UnknownAction.ROLLBACK:
-        unsafe = _unsafe_to_give_back(c, run)
+        unsafe = _unsafe_to_give_back(c, run.rollout)
         if unsafe is not None:
             return Outcome(c.status, reasons.METRICS_UNAVAILABLE, f"{message} {unsafe}", False)
         return _latched(c, run, reasons.EVIDENCE_DEADLINE_EXCEEDED, message)
@@ -498,26 +514,46 @@ def _moved(c: Case, status: ModelStatus, version: str, reason: str, message: str
 
 
 def _given_up(c: Case, switch: SwitchStatus, target: VersionView | None) -> str | None:
-    """Why a rollback or revert cannot be waited for any longer, if so; a newer request must not wait for it for ever."""
+    """Why a rollback is not waited for any longer, if so: nothing is left of its target, or somebody found a better way.
+
+    A target that is not ready is waited for as long as Git asks for nothing else; a newer request does not wait for ever.
+    """
     serves = c.status.production.version if c.status.production else "nothing"
     if target is None:
         return f"{switch.to} is no longer known, so {serves} goes on serving: {switch.because}"
+    if switch.kind == "Revert" or _may_take_over(c, switch, target) or not _overdue(c, switch, target):
+        return None
+    if c.s.requested in (None, serves, switch.to):
+        return None
+    have = f"{target.available} of {target.replicas} pods of {switch.to} are ready"
+    return f"{have}, so {serves} goes on serving while {c.s.requested} is tried: {switch.because}"
+
+
+def _may_take_over(c: Case, switch: SwitchStatus, target: VersionView) -> bool:
+    """Are there pods enough? All; or any, when what serves has none; or, past the deadline of a rollback, half of them."""
+    serving = c.s.incumbent
+    if not target.service_exists or target.available == 0:
+        return False
+    half_will_do = switch.kind == "Rollback" and _overdue(c, switch, target)
+    return (
+        target.ready
+        or serving is None
+        or serving.available == 0
+        or (half_will_do and 2 * target.available >= target.replicas)
+    )
+
+
+def _overdue(c: Case, switch: SwitchStatus, target: VersionView) -> bool:
     serving = target.spec.serving
-    if switch.kind == "Revert" or target.ready or serving is None:
-        return None
-    if c.now < switch.since + serving.progress_deadline:
-        return None
-    seconds = int(serving.progress_deadline.total_seconds())
-    have = f"{target.available} of {target.replicas} pods of {switch.to} were ready"
-    return f"{have} within {seconds} s, so {serves} goes on serving: {switch.because}"
+    return serving is not None and c.now >= switch.since + serving.progress_deadline
 
 
-def _unsafe_to_give_back(c: Case, run: Running) -> str | None:
+def _unsafe_to_give_back(c: Case, rollout: RolloutStatus) -> str | None:
     """Why users' requests cannot go back to the incumbent now, if so: traffic stays on what is healthy."""
-    incumbent = c.s.incumbent
-    if run.rollout.stage is not Stage.CANARY or incumbent is None:
+    incumbent, candidate = c.s.incumbent, c.s.candidate
+    if rollout.stage is not Stage.CANARY or incumbent is None or candidate is None:
         return None
-    if incumbent.available > 0 or run.candidate.available == 0:
+    if incumbent.available > 0 or candidate.available == 0:
         return None
     return f"{incumbent.version} has no ready pod, so traffic stays where it is until one is ready."
 

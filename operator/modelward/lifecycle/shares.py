@@ -80,16 +80,19 @@ def children_of(s: Snapshot, status: ModelStatus) -> Children:
     if s.model.spec.serving is None:
         return Children(kept=frozenset(view.version for view in s.versions.values() if view.deployment))
     pods: dict[str, int] = {}
-    standby = standby_policy(s)
+    standby, reachable = standby_policy(s), _reachable(s, status)
     for reference in status.standby:
-        cold = s.now >= reference.since + standby.warm_for
-        replicas = s.versions[reference.version].replicas if reference.version in s.versions else 0
+        view = s.versions.get(reference.version)
+        replicas = view.replicas if view else 0
         warm = replicas if isinstance(standby.replicas, str) else min(standby.replicas, replicas)
-        pods[reference.version] = 0 if cold else warm
+        wanted = 0 if s.now >= reference.since + standby.warm_for else warm
+        # Users' requests may still be under way to it: it shrinks only after the traffic has gone.
+        needed = view.deployment.desired if view and view.deployment and reference.version in reachable else 0
+        pods[reference.version] = max(wanted, needed)
     for version in _running(status):
         if version in s.versions:
             pods[version] = s.versions[version].replicas
-    return Children(pods=pods, kept=frozenset(_reachable(s, status)))
+    return Children(pods=pods, kept=frozenset(reachable))
 
 
 def standby_policy(s: Snapshot) -> StandbyPolicy:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from modelward.api.gates import Gate, Reference
+from modelward.api.gates import Gate, Reference, kind_of
 from modelward.api.status import Stage
 from modelward.lifecycle import reasons
 from modelward.lifecycle.snapshot import Policy, Problem, Snapshot, VersionView
@@ -91,6 +91,22 @@ def stages_that_need_shares_have_a_route(s: Snapshot) -> Problem | None:
     )
 
 
+def gates_of_validation_need_no_traffic(s: Snapshot) -> Problem | None:
+    """In Validation a version has no pods yet: a gate on what they count would hold it for ever."""
+    policy = _policy_in_question(s)
+    if policy is None:
+        return None
+    for gate in policy.gates(Stage.VALIDATION):
+        kind = kind_of(gate)
+        if kind in _NEED_TRAFFIC:
+            return Problem(
+                reasons.INVALID_GATE,
+                f"gate {gate.name!r} of policy {policy.name!r} judges what pods count, but is in Validation, where a version"
+                " has no pods yet: move it to the shadow or canary stage",
+            )
+    return None
+
+
 def gates_have_their_baseline(s: Snapshot) -> Problem | None:
     """A gate that compares with the training data needs the training distributions."""
     policy = _policy_in_question(s)
@@ -119,8 +135,11 @@ CHECKS: tuple[Check, ...] = (
     requested_version_can_be_served,
     a_policy_applies,
     stages_that_need_shares_have_a_route,
+    gates_of_validation_need_no_traffic,
     gates_have_their_baseline,
 )
+
+_NEED_TRAFFIC = frozenset({"error_rate", "latency", "drift", "prediction_drift", "data_quality"})
 
 
 def _policy_in_question(s: Snapshot) -> Policy | None:

@@ -26,10 +26,14 @@ from modelward.runtime.telemetry import Telemetry
 logger = logging.getLogger("modelward.runtime")
 
 STOP_WATCHING_SECONDS = 10.0
+# The API server takes JSON that is nested 10,000 deep. A reader that gives up earlier could be kept from seeing any object
+# of a kind by one of them; what is nested too deep is refused where it is parsed, with a sentence.
+DEEPEST_JSON = 12_000
 
 
 def main() -> int:
     settings = load(sys.argv[1:])
+    sys.setrecursionlimit(DEEPEST_JSON)
     logs.configure(settings.log_level, settings.log_format)
     try:
         asyncio.run(operate(settings))

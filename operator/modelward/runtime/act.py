@@ -12,6 +12,7 @@ from typing import Any
 
 from modelward.api.status import ModelStatus, VersionStatus
 from modelward.api.types import ApiModel
+from modelward.lifecycle import reasons
 from modelward.lifecycle.plan import Plan
 from modelward.lifecycle.snapshot import Policy, VersionView
 from modelward.runtime.cache import Cache
@@ -56,7 +57,7 @@ class Actor:
             Conflict: somebody wrote in between; observe and decide again.
         """
         if plan.drain == "Release":
-            await self._set_finalizer(observed, wanted=False)
+            await self._set_finalizer(observed.raw_model, wanted=False)
             return {}
         await self._keep_policies(observed, plan)
         await self._write_versions(observed, plan)
@@ -68,11 +69,13 @@ class Actor:
             await self._remove_route(observed)
             return {}
         if plan.drain == "Hold" and plan.traffic and plan.traffic.weights:
-            await self._set_finalizer(observed, wanted=True)
-        if _only_drops(observed, plan):
+            await self._set_finalizer(model, wanted=True)
+        dropped = _only_drops(observed, plan)
+        if dropped:
             await self._write_traffic(observed, plan)
         refused = await self._write_pods(observed, plan)
-        await self._write_traffic(observed, plan)
+        if not dropped:
+            await self._write_traffic(observed, plan)
         await self._remove_surplus(observed, plan)
         return refused
 
@@ -91,9 +94,12 @@ class Actor:
     async def _write_versions(self, observed: Observed, plan: Plan) -> None:
         for version, status in plan.versions.items():
             raw = observed.raw_versions.get(version)
-            if raw is not None:
-                written = await self._write_status(MODEL_VERSIONS, raw, status)
-                self.cache.put(MODEL_VERSIONS, written)
+            if raw is None:
+                continue
+            try:
+                self.cache.put(MODEL_VERSIONS, await self._write_status(MODEL_VERSIONS, raw, status))
+            except Invalid as error:  # what one version cannot keep must not hold a rollback of the Model
+                logger.error("ModelVersion %s: its status is refused: %s", raw["metadata"]["name"], error.message)
 
     async def _write_model(self, observed: Observed, plan: Plan) -> Object:
         return await self._write_status(MODELS, observed.raw_model, plan.status)
@@ -116,9 +122,12 @@ class Actor:
             },
         )
 
-    async def _set_finalizer(self, observed: Observed, *, wanted: bool) -> None:
-        """Hold a Model that has traffic until the traffic has ended, and no longer."""
-        metadata = observed.raw_model["metadata"]
+    async def _set_finalizer(self, model: Object, *, wanted: bool) -> None:
+        """Hold a Model that has traffic until the traffic has ended, and no longer.
+
+        Finalizers are one list: the resourceVersion keeps what somebody else has added to it meanwhile.
+        """
+        metadata = model["metadata"]
         present = list(metadata.get("finalizers") or [])
         if (FINALIZER in present) == wanted:
             return
@@ -127,8 +136,18 @@ class Actor:
             MODELS,
             metadata["namespace"],
             metadata["name"],
-            {"metadata": {"uid": metadata["uid"], "finalizers": changed}},
+            {
+                "metadata": {
+                    "uid": metadata["uid"],
+                    "resourceVersion": metadata["resourceVersion"],
+                    "finalizers": changed,
+                }
+            },
         )
+
+    async def release_unreadable(self, raw: Object) -> None:
+        """Let a deleted Model go whose spec cannot be read: nobody could say how its traffic should end."""
+        await self._set_finalizer(raw, wanted=False)
 
     async def _remove_route(self, observed: Observed) -> None:
         metadata = observed.raw_model["metadata"]
@@ -145,11 +164,11 @@ class Actor:
             view = s.versions.get(version)
             if view is None or view.spec.serving is None:
                 continue
-            if version not in observed.services:
-                await self.kube.apply(SERVICES, service.build_for_version(s.model, version))
             try:
+                if version not in observed.services:
+                    await self.kube.create(SERVICES, service.build_for_version(s.model, version))
                 await self._write_deployment(observed, view, replicas)
-            except (Invalid, Forbidden) as error:
+            except (Invalid, Forbidden, AlreadyExists) as error:
                 refused[version] = error.message[:512]
         return refused
 
@@ -158,36 +177,49 @@ class Actor:
         existing = observed.deployments.get(view.version)
         name, namespace = child_name(model.metadata.name, view.version), model.metadata.namespace
         autoscaler = workloads.build_autoscaler(model, view) if replicas >= view.replicas else None
+        # The autoscaler first: that it is as it should be follows from the number of pods, also after a crash in between.
         if existing is None:
             if name not in observed.revisions:
                 await self._create(CONTROLLER_REVISIONS, workloads.build_kept_version(model, view))
-            await self._create(DEPLOYMENTS, workloads.build_deployment(model, view, replicas))
             if autoscaler:
                 await self.kube.apply(HORIZONTAL_POD_AUTOSCALERS, autoscaler)
+            # One of that name that is there already is somebody else's: those of the Model are in `observed`.
+            await self.kube.create(DEPLOYMENTS, workloads.build_deployment(model, view, replicas))
             return
         current = int((existing.get("spec") or {}).get("replicas", 1))
-        scaled_by_itself = autoscaler is not None and current >= replicas
-        if current != replicas and not scaled_by_itself:
-            await self.kube.patch(DEPLOYMENTS, namespace, name, {"spec": {"replicas": replicas}})
-        if view.spec.serving and view.spec.serving.autoscaling and current != replicas and not scaled_by_itself:
-            if autoscaler:
-                await self.kube.apply(HORIZONTAL_POD_AUTOSCALERS, autoscaler)
-            else:
-                await self.kube.delete(HORIZONTAL_POD_AUTOSCALERS, namespace, name)
+        if current == replicas or (autoscaler is not None and current >= replicas):
+            return
+        if autoscaler:
+            await self.kube.apply(HORIZONTAL_POD_AUTOSCALERS, autoscaler)
+        elif view.spec.serving and view.spec.serving.autoscaling:
+            await self.kube.delete(HORIZONTAL_POD_AUTOSCALERS, namespace, name)
+        await self.kube.patch(DEPLOYMENTS, namespace, name, {"spec": {"replicas": replicas}})
 
     async def _write_traffic(self, observed: Observed, plan: Plan) -> None:
         s, traffic = observed.snapshot, plan.traffic
-        if traffic is None or not traffic.weights:
+        if traffic is None or not traffic.weights or observed.name_taken:
             return
         if s.routed:
-            wanted = gateway.build(s.model, traffic)
-            if observed.route is None or not _contains(observed.route.get("spec"), wanted["spec"]):
+            wanted = gateway.build(s.model, traffic, _ports(observed))
+            if observed.route is not None and s.conflict is not None and s.conflict.reason == reasons.ROUTE_CONFLICT:
+                wanted = gateway.reclaim(wanted, observed.route)
+            live = gateway.comparable((observed.route or {}).get("spec") or {})
+            if not _contains(live, gateway.comparable(wanted["spec"])):
                 await self.kube.apply(HTTP_ROUTES, wanted)
+            if (
+                "" in observed.services and plan.status.production
+            ):  # from a time without a route: its clients stay served
+                await self._switch_service(observed, plan.status.production.version)
         else:
-            switched = service.build(s.model, traffic)
-            existing = observed.services.get("")
-            if existing is None or not _contains(existing.get("spec"), switched["spec"]):
-                await self.kube.apply(SERVICES, switched)
+            await self._switch_service(observed, next(iter(traffic.weights)))
+            if observed.route is not None:  # from a time with a route: nothing would move its weights any more
+                await self.kube.delete(HTTP_ROUTES, s.model.metadata.namespace, s.model.metadata.name)
+
+    async def _switch_service(self, observed: Observed, version: str) -> None:
+        switched = service.build(observed.snapshot.model, version)
+        existing = observed.services.get("")
+        if existing is None or not _contains(existing.get("spec"), switched["spec"]):
+            await self.kube.apply(SERVICES, switched)
 
     async def _remove_surplus(self, observed: Observed, plan: Plan) -> None:
         """Pods and Services that nothing wants and no request can reach any more, and copies of what is over."""
@@ -204,11 +236,16 @@ class Actor:
         for version, backend in observed.services.items():
             if version and version not in staying:
                 await self.kube.delete(SERVICES, namespace, backend["metadata"]["name"], uid=backend["metadata"]["uid"])
+        copies = {child_name(model.metadata.name, version): version for version in observed.snapshot.versions}
+        wanted = staying | set(observed.deployments) | _named(plan.status)
+        for name in sorted(observed.revisions & set(copies)):
+            if copies[name] not in wanted:  # retired: it would be judged anew, and every look reads all copies
+                await self.kube.delete(CONTROLLER_REVISIONS, namespace, name)
         if not observed.snapshot.status.rollout:
             pinned = {workloads.kept_policy_name(model.metadata.name, digest) for digest in plan.pins}
             kept = f"{model.metadata.name}-policy-"
             for name in sorted(observed.revisions):
-                if name.startswith(kept) and name not in pinned:
+                if name.startswith(kept) and name not in pinned and name not in copies:
                     await self.kube.delete(CONTROLLER_REVISIONS, namespace, name)
 
     async def _create(self, resource: Resource, obj: Object) -> None:
@@ -217,6 +254,21 @@ class Actor:
             await self.kube.create(resource, obj)
         except AlreadyExists:
             logger.debug("%s %s is there already", resource, obj["metadata"]["name"])
+
+
+def _named(status: ModelStatus) -> set[str]:
+    """The versions that a status speaks of as running, or as able to run again at once."""
+    roles = (status.production, status.rollout, status.watch, *status.standby, *status.challengers)
+    return {role.version for role in roles if role is not None} | ({status.switch.to} if status.switch else set())
+
+
+def _ports(observed: Observed) -> dict[str, int]:
+    """The ports of the Services as they are: pods that run do not listen on another because the Model's spec names one."""
+    return {
+        version: int(found["spec"]["ports"][0]["port"])
+        for version, found in observed.services.items()
+        if (found.get("spec") or {}).get("ports")
+    }
 
 
 def _only_drops(observed: Observed, plan: Plan) -> bool:

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -19,7 +18,7 @@ from modelward.api.lifecycle_policy import LifecyclePolicy, LifecyclePolicySpec
 from modelward.api.model import Model, Route
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import Baseline, ModelVersion, ModelVersionSpec
-from modelward.api.status import ModelStatus, VersionStatus
+from modelward.api.status import ModelStatus, Stage, VersionStatus
 from modelward.lifecycle import evidence as evidence_of
 from modelward.lifecycle import policies, reasons
 from modelward.lifecycle.assess import Subject, due, subjects
@@ -49,7 +48,7 @@ from modelward.runtime.kube import (
 )
 from modelward.stats.readings import PodTarget, QueryAnswer, Reading
 from modelward.traffic import gateway, service
-from modelward.traffic.names import MODEL_LABEL, VERSION_LABEL, child_name, version_of
+from modelward.traffic.names import MANAGED_BY, MODEL_LABEL, VERSION_LABEL, child_name, version_of
 from modelward.traffic.workloads import DIGEST_ANNOTATION, KEPT_LABEL
 
 logger = logging.getLogger(__name__)
@@ -76,6 +75,7 @@ class Observed:
     services: Mapping[str, Object] = field(default_factory=dict)  # by version; "" is the switched Service
     route: Object | None = None
     revisions: frozenset[str] = frozenset()
+    name_taken: bool = False  # somebody else's route or Service has the name that this Model's would have
 
 
 @dataclass(frozen=True)
@@ -110,41 +110,65 @@ class Observer:
             self.kube.list(CONTROLLER_REVISIONS, key.namespace, selector),
             self._route(model),
         )
-        deployed = {version_of(key.name, child["metadata"]["name"]): child for child in deployments}
-        served = {
-            "" if child["metadata"]["name"] == key.name else version_of(key.name, child["metadata"]["name"]): child
-            for child in services
-        }
+        deployed = {version: child for child in deployments if (version := _version_of_child(model, child))}
+        served = {version: child for child in services if (version := _version_of_child(model, child)) is not None}
+        taken = await self._name_taken(model, route, served)
+        if taken is not None:
+            route = None
         raw_versions = self._live_versions(model)
         unreadable = _unreadable(raw_versions)
         readable = {version: found for version, found in raw_versions.items() if version not in unreadable}
         versions = _versions(model, readable, revisions, deployed, served, refused)
-        versions = await self._with_baselines(model, versions)
         policy, policy_problem = await self._policy(model)
         view = _route_view(model, route, served.get(""))
+        judged = {
+            *_judged(status),
+            *model.spec.challengers,
+            *([version] if (version := model.spec.production.version) else []),
+        }
         snapshot = Snapshot(
             now=self.clock.now(),
             model=model,
             status=status,
-            versions=versions,
+            versions=await self._with_baselines(model, versions, judged),
             unreadable=unreadable,
             policy=policy,
             policy_problem=policy_problem,
             pinned=_pinned(revisions),
             route=view,
             gateway_problem=await self._gateway_problem(model, view),
-            conflict=self._conflict(model),
+            conflict=taken or self._conflict(model),
             evaluations=self._evaluations(model),
         )
         looked = await self._with_readings(snapshot)
         names = frozenset(revision["metadata"]["name"] for revision in revisions)
-        return Observed(looked, raw, raw_versions, deployed, served, route, names)
+        return Observed(looked, raw, raw_versions, deployed, served, route, names, name_taken=taken is not None)
+
+    async def _name_taken(self, model: Model, route: Object | None, served: Mapping[str, Object]) -> Problem | None:
+        """Is there a route, or a Service, of the Model's name that the operator did not make? It must not be written over."""
+        serving, where = model.spec.serving, f"{model.metadata.namespace}/{model.metadata.name}"
+        if serving is None:
+            return None
+        kind, found = "HTTPRoute", route
+        if serving.route is None:
+            kind = "Service"
+            found = served.get("") or await self.kube.get(SERVICES, model.metadata.namespace, model.metadata.name)
+        if found is None or _version_of_child(model, found) == "":
+            return None
+        return Problem(
+            reasons.ROUTE_CONFLICT,
+            f"{kind} {where} is there already and is not this Model's, so that it is left as it is:"
+            f" delete it, or give the Model another name",
+        )
 
     async def _route(self, model: Model) -> Object | None:
+        """The route of the Model's name; for a Model without one, only what is left of a route that it had."""
         serving = model.spec.serving
-        if serving is None or serving.route is None:
+        if serving is None:
             return None
-        return await self.kube.get(HTTP_ROUTES, model.metadata.namespace, model.metadata.name)
+        found = await self.kube.get(HTTP_ROUTES, model.metadata.namespace, model.metadata.name)
+        left_over = serving.route is None
+        return None if found and left_over and _version_of_child(model, found) != "" else found
 
     def _live_versions(self, model: Model) -> dict[str, Object]:
         name = model.metadata.name
@@ -156,12 +180,16 @@ class Observer:
         )
         return {version["spec"]["version"]: version for version in found}
 
-    async def _with_baselines(self, model: Model, versions: dict[str, VersionView]) -> dict[str, VersionView]:
-        """Fetch baselines that are kept in a ConfigMap; a wrong digest is a problem, not a baseline."""
+    async def _with_baselines(
+        self, model: Model, versions: Mapping[str, VersionView], judged: Iterable[str]
+    ) -> dict[str, VersionView]:
+        """Fetch baselines that are kept in a ConfigMap, of the versions that may be judged by them; a wrong digest is a
+        problem, not a baseline."""
         filled = dict(versions)
-        for version, view in versions.items():
-            declared = view.spec.baseline
-            if declared is None or declared.config_map is None:
+        for version in judged:
+            view = versions.get(version)
+            declared = view.spec.baseline if view else None
+            if view is None or declared is None or declared.config_map is None:
                 continue
             found = await self.kube.get(CONFIG_MAPS, model.metadata.namespace, declared.config_map)
             baseline = _baseline_of(declared, found)
@@ -231,12 +259,13 @@ class Observer:
         return None
 
     def _taken_by_route(self, model: Model, route: Route) -> Problem | None:
+        """A route that is in force with this very claim keeps it; a claim that is new yields to every route there is."""
         own = self.cache.get(HTTP_ROUTES, model.metadata.namespace, model.metadata.name)
-        own_age = _age(own) if own and _owned(own, model) else None
+        claimed = own is not None and _owned(own, model) and gateway.claims_the_same(model, own)
         for other in self.cache.list(HTTP_ROUTES):
-            if _owned(other, model) or (own_age is not None and _age(other) > own_age):
+            if _owned(other, model) or (own is not None and claimed and _age(other) > _age(own)):
                 continue
-            if _model_of(other) and any(_name(other) == _name(peer) for peer in self._other_models(model)):
+            if claimed and _model_of(other) and any(_name(other) == _name(peer) for peer in self._other_models(model)):
                 continue  # a Model's own route; the Models themselves were compared
             taken = gateway.overlapping(model, route, other)
             if taken:
@@ -265,10 +294,13 @@ class Observer:
 
     async def _with_readings(self, s: Snapshot) -> Snapshot:
         """Look at the pods of every version whose look is due, and of what they are compared with."""
-        looked_at = [subject for subject in subjects(s) if due(s, subject)]
+        judged = subjects(s)
+        looked_at = [subject for subject in judged if due(s, subject)]
+        validated = [subject for subject in judged if subject.stage is Stage.VALIDATION]
+        answers = await self._answers(s, (*looked_at, *validated))
         serving = s.model.spec.serving
         if not looked_at or serving is None:
-            return s
+            return replace(s, answers=answers)
         wanted = _wanted_series(looked_at)
         at = s.now.timestamp()
         pods = await self.kube.list(PODS, s.model.metadata.namespace, f"{MODEL_LABEL}={s.model.metadata.name}")
@@ -278,11 +310,10 @@ class Observer:
                 for version, series in wanted.items()
             )
         )
-        answers = await self._answers(s, looked_at)
         by_version: dict[str, Reading] = {reading.version: reading for reading in readings}
         return replace(s, readings=by_version, answers=answers)
 
-    async def _answers(self, s: Snapshot, looked_at: Iterable[Subject]) -> dict[str, QueryAnswer]:
+    async def _answers(self, s: Snapshot, judged: Iterable[Subject]) -> dict[str, QueryAnswer]:
         answers: dict[str, QueryAnswer] = {}
         limit = asyncio.Semaphore(QUERIES_AT_ONCE)
 
@@ -298,7 +329,7 @@ class Observer:
                     async with limit:
                         answers[gate.name] = await self.metrics.query(gate.query, names, s.now.timestamp())
 
-        await asyncio.gather(*(ask(subject) for subject in looked_at if not subject.challenger))
+        await asyncio.gather(*(ask(subject) for subject in judged if not subject.challenger))
         return answers
 
 
@@ -312,14 +343,14 @@ def _versions(
 ) -> dict[str, VersionView]:
     """All versions that are known: the live ones, and those of which only the kept copy is left."""
     kept = {
-        version_of(model.metadata.name, revision["metadata"]["name"]): revision["data"]
+        version_of(model.metadata.name, revision["metadata"]["name"]): view
         for revision in revisions
-        if revision["metadata"].get("labels", {}).get(KEPT_LABEL) == "Version"
+        if (view := _kept_view(model, revision)) is not None
     }
     views: dict[str, VersionView] = {}
     for version in sorted({*live, *kept}):
         raw, copy = live.get(version), kept.get(version)
-        view = _live_view(version, raw, copy) if raw else _kept_view(version, kept[version])
+        view = _live_view(version, raw, copy) if raw else kept[version]
         deployment = deployments.get(version)
         views[version] = replace(
             view,
@@ -342,26 +373,40 @@ def _unreadable(live: Mapping[str, Object]) -> dict[str, str]:
     return wrong
 
 
-def _live_view(version: str, raw: Object, copy: Mapping[str, Any] | None) -> VersionView:
+def _live_view(version: str, raw: Object, copy: VersionView | None) -> VersionView:
     parsed = ModelVersion.model_validate(raw)
     status = VersionStatus.model_validate(raw.get("status") or {})
-    digest = version_digest(parsed.spec)
+    digest = copy.digest if copy and _is_copy(copy, parsed.spec) else version_digest(parsed.spec)
     return VersionView(
         version=version,
-        spec=parsed.spec,
+        # What was deployed under this name goes on as it was; content that was made anew is neither scaled to nor started.
+        spec=copy.spec if copy is not None and copy.digest != digest else parsed.spec,
         digest=digest,
         live=True,
         generation=parsed.metadata.generation,
-        changed=copy is not None and copy.get("digest") != digest,
+        changed=copy is not None and copy.digest != digest,
         baseline=parsed.spec.baseline,
         status=status,
         evidence=_evidence_of(status, raw),
     )
 
 
-def _kept_view(version: str, copy: Mapping[str, Any]) -> VersionView:
-    spec = ModelVersionSpec.model_validate(copy["spec"])
-    return VersionView(version=version, spec=spec, digest=copy["digest"], live=False, baseline=spec.baseline)
+def _is_copy(copy: VersionView, spec: ModelVersionSpec) -> bool:
+    """Was this content deployed? Then its digest is what it was then, whatever this release's defaults make of it."""
+    return copy.spec.model_dump(exclude={"deprecation"}) == spec.model_dump(exclude={"deprecation"})
+
+
+def _kept_view(model: Model, revision: Object) -> VersionView | None:
+    """The copy of a version that was made when it was first deployed; None for another kind of copy, or a broken one."""
+    if (revision["metadata"].get("labels") or {}).get(KEPT_LABEL) != "Version":
+        return None
+    version = version_of(model.metadata.name, revision["metadata"]["name"])
+    try:
+        spec = ModelVersionSpec.model_validate(revision["data"]["spec"])
+        return VersionView(version, spec, str(revision["data"]["digest"]), live=False, baseline=spec.baseline)
+    except (KeyError, TypeError, ValidationError) as error:
+        logger.warning("the kept copy of a version, %s, cannot be read: %s", _name(revision), error)
+        return None
 
 
 def _evidence_of(status: VersionStatus, raw: Object) -> Evidence | None:
@@ -405,14 +450,17 @@ def _deployed_otherwise(deployment: Object | None, view: VersionView) -> bool:
 
 
 def _pinned(revisions: Iterable[Object]) -> dict[str, Policy]:
-    """The kept policies, each checked against the digest that it is pinned by."""
+    """The kept policies, by the digest that they are pinned by; a rollout whose policy cannot be read is ended."""
     pinned: dict[str, Policy] = {}
     for revision in revisions:
-        if revision["metadata"].get("labels", {}).get(KEPT_LABEL) != "Policy":
+        if (revision["metadata"].get("labels") or {}).get(KEPT_LABEL) != "Policy":
             continue
-        data = revision["data"]
-        spec = LifecyclePolicySpec.model_validate(data["spec"])
-        pinned[data["digest"]] = Policy(data["name"], data["digest"], spec)
+        try:
+            data = revision["data"]
+            spec = LifecyclePolicySpec.model_validate(data["spec"])
+            pinned[data["digest"]] = Policy(data["name"], data["digest"], spec)
+        except (KeyError, TypeError, ValidationError) as error:
+            logger.warning("the kept policy %s cannot be read: %s", _name(revision), error)
     return pinned
 
 
@@ -459,7 +507,7 @@ def _baseline_of(declared: Baseline, found: Object | None) -> Baseline | str:
         return f"ConfigMap {declared.config_map!r} has no key baseline.json"
     try:
         baseline = Baseline.model_validate(json.loads(text))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return f"baseline.json in ConfigMap {declared.config_map!r} is not a baseline: {str(error)[:200]}"
     digest = digest_of_model(baseline)
     if declared.digest and digest != declared.digest:
@@ -481,6 +529,32 @@ def _claimed(route: Route, other: Object, model: Model) -> str | None:
         },
     }
     return gateway.overlapping(model, route, as_route)
+
+
+def _judged(status: ModelStatus) -> set[str]:
+    """The versions that status says are being judged."""
+    running = (status.rollout, status.watch, *status.challengers)
+    return {subject.version for subject in running if subject is not None}
+
+
+def _version_of_child(model: Model, child: Object) -> str | None:
+    """Which version a Deployment or Service was made for, "" for the whole Model; None when the operator did not make it.
+
+    A label alone proves nothing: people put the Model's name on things of their own, which are not the operator's to delete.
+    """
+    metadata, name = child["metadata"], model.metadata.name
+    labels: Mapping[str, str] = metadata.get("labels") or {}
+    made = all(labels.get(key) == value for key, value in {**MANAGED_BY, MODEL_LABEL: name}.items())
+    if not made or (_controlled(child) and not _owned(child, model)):
+        return None
+    if metadata["name"] == name:
+        return ""
+    version = labels.get(VERSION_LABEL, "")
+    return version if version and metadata["name"] == child_name(name, version) else None
+
+
+def _controlled(obj: Object) -> bool:
+    return any(owner.get("controller") for owner in obj["metadata"].get("ownerReferences") or [])
 
 
 def _model_of(obj: Object) -> str | None:

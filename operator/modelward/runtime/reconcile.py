@@ -67,6 +67,9 @@ class Reconciler:
 
     async def _say_unreadable(self, error: SpecUnreadable) -> None:
         """A spec that this release cannot read: what serves goes on serving, and the condition says what is wrong."""
+        if error.raw["metadata"].get("deletionTimestamp"):
+            await self._actor.release_unreadable(error.raw)
+            return
         status = ModelStatus.model_validate(error.raw.get("status") or {})
         generation = int(error.raw["metadata"].get("generation", 0))
         findings = {

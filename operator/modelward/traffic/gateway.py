@@ -4,6 +4,7 @@
 what was applied and what is read back are equal. No `filters` on a backendRef: gateways split those in another way.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from modelward.api.model import GatewayReference, Model, Route
@@ -14,22 +15,27 @@ from modelward.traffic.names import child_name, metadata_of, version_of
 API_VERSION = "gateway.networking.k8s.io/v1"
 
 
-def build(model: Model, traffic: Traffic) -> dict[str, Any]:
-    """The HTTPRoute that carries a split. Needs spec.serving.route."""
+def build(model: Model, traffic: Traffic, ports: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """The HTTPRoute that carries a split. Needs spec.serving.route.
+
+    ports: by version, those of Services that exist; a Service that is still to be made gets the port of the spec.
+    """
     serving = model.spec.serving
     assert serving is not None and serving.route is not None, "a route needs spec.serving.route"
-    name, port = model.metadata.name, serving.port
+    name, known = model.metadata.name, ports or {}
+
+    def backend(version: str) -> dict[str, Any]:
+        return _backend(name, version, known.get(version, serving.port))
+
     rule: dict[str, Any] = {
         "matches": [{"path": {"type": "PathPrefix", "value": serving.route.path_prefix}}],
-        "backendRefs": [
-            {**_backend(name, version, port), "weight": weight} for version, weight in sorted(traffic.weights.items())
-        ],
+        "backendRefs": [{**backend(version), "weight": weight} for version, weight in sorted(traffic.weights.items())],
     }
     if traffic.mirrors:
         rule["filters"] = [
             {
                 "type": "RequestMirror",
-                "requestMirror": {"backendRef": _backend(name, version, port), "percent": percent},
+                "requestMirror": {"backendRef": backend(version), "percent": percent},
             }
             for version, percent in sorted(traffic.mirrors.items())
         ]
@@ -68,6 +74,36 @@ def read(model: Model, route: dict[str, Any]) -> RouteView:
             if condition.get("status") != "True"
         )[:1024],
     )
+
+
+def comparable(spec: dict[str, Any]) -> dict[str, Any]:
+    """A route's spec with what was left out written as empty: a mirror, host or listener that is gone is a difference."""
+    return {
+        **spec,
+        "hostnames": spec.get("hostnames") or [],
+        "parentRefs": [{"sectionName": None, **parent} for parent in spec.get("parentRefs") or []],
+        "rules": [{"filters": [], **rule} for rule in spec.get("rules") or []],
+    }
+
+
+def reclaim(wanted: dict[str, Any], live: dict[str, Any]) -> dict[str, Any]:
+    """The route with its new split, under the gateways, hosts and path that it has had: those asked for are taken."""
+    spec = live.get("spec") or {}
+    rule: dict[str, Any] = next(iter(spec.get("rules") or []), {})
+    matches = rule.get("matches") or []
+    asked = wanted["spec"]
+    had = {field: spec[field] for field in ("parentRefs", "hostnames") if spec.get(field)}
+    kept = {field: value for field, value in asked.items() if field not in ("parentRefs", "hostnames")}
+    return {**wanted, "spec": {**kept, **had, "rules": [{**new, "matches": matches} for new in asked["rules"]]}}
+
+
+def claims_the_same(model: Model, route: dict[str, Any]) -> bool:
+    """Does a live route of the Model claim exactly the gateways, hosts and path that its spec asks for?"""
+    wanted, spec = build(model, Traffic())["spec"], route.get("spec") or {}
+    rule: dict[str, Any] = next(iter(spec.get("rules") or []), {})
+    live = comparable({**spec, "rules": [{"matches": rule.get("matches")}]})
+    asked = comparable({**wanted, "rules": [{"matches": wanted["rules"][0]["matches"]}]})
+    return bool(live == asked)
 
 
 def overlapping(model: Model, route: Route, other: dict[str, Any]) -> str | None:

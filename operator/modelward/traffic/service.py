@@ -3,7 +3,6 @@
 from typing import Any
 
 from modelward.api.model import Model
-from modelward.lifecycle.plan import Traffic
 from modelward.lifecycle.snapshot import RouteView
 from modelward.traffic.names import VERSION_LABEL, child_name, labels_of, metadata_of
 
@@ -13,9 +12,8 @@ def build_for_version(model: Model, version: str) -> dict[str, Any]:
     return _service(model, child_name(model.metadata.name, version), version)
 
 
-def build(model: Model, traffic: Traffic) -> dict[str, Any]:
-    """The Service whose selector is switched: all requests to the one version that has the weight."""
-    version = max(traffic.weights, key=lambda name: traffic.weights[name])
+def build(model: Model, version: str) -> dict[str, Any]:
+    """The Service whose selector is switched: all requests to one version."""
     built = _service(model, model.metadata.name, version)
     return {**built, "metadata": metadata_of(model, model.metadata.name)}
 

@@ -6,10 +6,12 @@ import pytest
 
 from modelward.lifecycle.evidence import (
     FORGET_AFTER,
+    LARGEST,
     Evidence,
     ShareResult,
     Shares,
     begin,
+    bounded,
     candidate_series,
     fold,
     incumbent_series,
@@ -19,6 +21,7 @@ from modelward.lifecycle.evidence import (
     split_alpha,
 )
 from modelward.lifecycle.gates.verdict import Result
+from modelward.stats.readings import Binned
 from tests.unit.gates.builders import BEGAN, Stage, gate, inputs, latency, pod, reading, unreadable
 
 ERRORS = gate(name="errors", errorRate={"maxIncrease": 0.005, "abortAbove": 0.2})
@@ -319,3 +322,36 @@ def test_the_split_of_traffic_is_held_against_the_weights(candidate, incumbent, 
 def test_a_mirror_that_drops_requests_is_unknown(received, served, percent, result, reason):
     verdict = mirror_verdict(Evidence("shadow", BEGAN, "k", shares=Shares(received, served)), percent)
     assert (verdict.result, verdict.reason) == (result, reason)
+
+
+def test_evidence_that_cannot_be_stored_is_unknown_and_says_how_to_make_it_smaller():
+    drift = gate(name="drift", drift={"reference": "Incumbent"})
+    edges = tuple(float(edge) for edge in range(63))
+
+    def look(evidence, minute):
+        counts = tuple(123_456.0 * minute for _ in range(64))
+        features = {f"feature/number_{index:03}": Binned(edges, counts, 1.5) for index in range(200)}
+        pods = [pod(minute, f"credit-risk-{index:02}", requests=1e6 * minute, **features) for index in range(20)]
+        at = inputs(minute)
+        grown = fold(evidence, reading("v8", minute, *pods), reading("v7", minute, *pods), "v8=10", (drift,), at)
+        return bounded(grown, evidence, at)
+
+    evidence = look(look(begin("canary", BEGAN, "v8=10"), 1), 2)
+    assert len(json.dumps(evidence.to_dict())) < LARGEST
+    (verdict,) = judge(evidence, (drift,), inputs(2))
+    assert verdict.result is Result.UNKNOWN
+    assert "768 KiB can be kept: name fewer features in the gates" in verdict.sentence
+
+
+def test_thirty_features_of_ten_pods_can_be_stored():
+    drift = gate(name="drift", drift={"reference": "Incumbent"})
+    evidence = begin("canary", BEGAN, "v8=10")
+    for minute in (1, 2, 3):
+        counts = tuple(123_456.0 * minute for _ in range(20))
+        edges = tuple(edge / 7 for edge in range(19))
+        features = {f"feature/number_{index:03}": Binned(edges, counts, 1.5) for index in range(30)}
+        pods = [pod(minute, f"credit-risk-{index:02}", requests=1e6 * minute, **features) for index in range(10)]
+        at = inputs(minute)
+        grown = fold(evidence, reading("v8", minute, *pods), reading("v7", minute, *pods), "v8=10", (drift,), at)
+        assert bounded(grown, evidence, at) == grown
+        evidence = grown

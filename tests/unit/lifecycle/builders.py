@@ -135,9 +135,7 @@ class Given:
         known = self.s.versions.get(version)
         if known is None:
             spec = version_spec(version, replicas, **more)
-            known = VersionView(
-                version, spec, version_digest(spec), live=True, generation=1, baseline=spec.baseline
-            )
+            known = VersionView(version, spec, version_digest(spec), live=True, generation=1, baseline=spec.baseline)
         if ready is not None:
             created = known.deployment.created_at if known.deployment else LONG_AGO
             changes = {"deployment": DeploymentView(known.replicas, ready, created), "service_exists": True, **changes}
@@ -206,7 +204,13 @@ class Given:
 
     def switching(self, to: str, kind: str, since: datetime = NOW - timedelta(minutes=1)) -> "Given":
         switch = SwitchStatus.model_validate(
-            {"to": to, "digest": self.s.versions[to].digest, "kind": kind, "because": "it was asked for.", "since": since}
+            {
+                "to": to,
+                "digest": self.s.versions[to].digest,
+                "kind": kind,
+                "because": "it was asked for.",
+                "since": since,
+            }
         )
         return self.status(switch=switch)
 

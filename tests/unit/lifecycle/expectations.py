@@ -102,7 +102,9 @@ def announces(reason: str, text: str = "", *, warning: bool = False) -> Expectat
         if not told or told[0].warning != warning:
             return f"no event {reason} (warning: {warning}) with {text!r} among {plan.announcements}"
         newest = plan.status.history[0]
-        return None if newest.action == reason and newest.message == told[0].message else f"history begins with {newest}"
+        return (
+            None if newest.action == reason and newest.message == told[0].message else f"history begins with {newest}"
+        )
 
     return Expectation((check,))
 
@@ -129,7 +131,9 @@ def looks_again_within(**duration: float) -> Expectation:
     def check(plan: Plan) -> str | None:
         since = [condition.last_transition_time for condition in plan.status.conditions]
         limit = max(since) + timedelta(**duration)
-        return None if plan.check_at and plan.check_at <= limit else f"looks again at {plan.check_at}, wanted by {limit}"
+        return (
+            None if plan.check_at and plan.check_at <= limit else f"looks again at {plan.check_at}, wanted by {limit}"
+        )
 
     return Expectation((check,))
 

@@ -13,6 +13,7 @@ from tests.unit.lifecycle.expectations import (
     latched,
     mirrors,
     pods,
+    says,
     serves,
     silent,
     stage,
@@ -29,6 +30,7 @@ def test_a_challenger_gets_pods_first_and_its_mirror_when_they_are_ready() -> No
     given = model().serving("v7").version("v9").challenges_with("v9")
     begun = given.decide()
     (stage("v9", "Shadow") & pods(v7=2, v9=2) & mirrors() & weights(v7=100)).hold_for(begun)
+    assert [told.reason for told in begun.announcements] == ["ChallengerStarted"]
     waiting = given.after(begun).version("v9", ready=1).decide()
     mirrors().hold_for(waiting)
     mirrors(v9=100).hold_for(given.after(begun).version("v9", ready=2).decide())
@@ -47,24 +49,41 @@ def test_a_challenger_may_run_beside_a_canary() -> None:
     (weights(v7=90, v8=10) & mirrors(v9=100) & candidate("v8")).hold_for(given.decide())
 
 
+CANNOT_BE_SHADOWED = [
+    pytest.param(model().version("v9").challenges_with("v9"), "no version serves yet", id="nothing serves that it could be compared with"),
+    pytest.param(model().serving("v7").without_a_route().version("v9").challenges_with("v9"), "needs spec.serving.route", id="no route"),
+    pytest.param(model().serving("v7").version("v9", live=False).challenges_with("v9"), "there is no ModelVersion credit-risk-v9", id="pruned"),
+    pytest.param(model().serving("v7").challenges_with("v9"), "there is no ModelVersion credit-risk-v9", id="not registered"),
+    pytest.param(model().serving("v7").failed("v9").challenges_with("v9"), "it has failed and is latched", id="latched"),
+    pytest.param(model().serving("v7").version("v9", more={"serving": None}).challenges_with("v9"), "no spec.serving.template", id="without pods"),
+    pytest.param(model().under(policy(without=("shadow",))).serving("v7").version("v9").challenges_with("v9"), "no policy that applies has a shadow stage", id="no shadow in the policy"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "why"), CANNOT_BE_SHADOWED)
+def test_a_challenger_that_cannot_be_shadowed_is_left_out_and_the_user_reads_why(given: Given, why: str) -> None:
+    plan = given.decide()
+    assert plan.status.challengers == ()
+    (
+        mirrors() & condition("ChallengersShadowed", False, "ChallengerNotShadowed") & says("ChallengersShadowed", why)
+    ).hold_for(plan)
+
+
 @pytest.mark.parametrize(
     "given",
     [
-        pytest.param(model().version("v9").challenges_with("v9"), id="nothing serves that it could be compared with"),
-        pytest.param(model().serving("v7").without_a_route().version("v9").challenges_with("v9"), id="no route"),
-        pytest.param(model().serving("v7").version("v9", live=False).challenges_with("v9"), id="pruned"),
-        pytest.param(model().serving("v7").challenges_with("v9"), id="not registered"),
-        pytest.param(model().serving("v7").failed("v9").challenges_with("v9"), id="latched"),
         pytest.param(model().serving("v9").challenges_with("v9"), id="it serves"),
-        pytest.param(model().serving("v7").version("v9", more={"serving": None}).challenges_with("v9"), id="without pods"),
-        pytest.param(model().under(policy(without=("shadow",))).serving("v7").version("v9").challenges_with("v9"), id="no shadow in the policy"),
         pytest.param(model().serving("v7").version("v9").challenges_with("v9").suspended(), id="suspended"),
     ],
-)  # fmt: skip
-def test_a_challenger_that_cannot_be_shadowed_is_left_out(given: Given) -> None:
+)
+def test_a_challenger_that_serves_or_is_frozen_is_not_started(given: Given) -> None:
     plan = given.decide()
     assert plan.status.challengers == ()
     mirrors().hold_for(plan)
+
+
+def test_challengers_that_are_shadowed_are_said_to_be() -> None:
+    condition("ChallengersShadowed", True, "ChallengersShadowed").hold_for(challenged().decide())
 
 
 def test_the_gates_of_a_challenger_do_not_hold_its_validation_as_a_candidate() -> None:
@@ -80,8 +99,14 @@ def _becomes_the_candidate(given: Given) -> Given:
     raise AssertionError("it never came to Shadow")
 
 
-def test_a_challengers_shadow_counts_when_it_becomes_the_candidate() -> None:
-    given = challenged().requests("v9")
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(challenged().requests("v9"), id="still named as a challenger"),
+        pytest.param(challenged().requests("v9").challenges_with(), id="moved from challengers to production"),
+    ],
+)
+def test_a_challengers_shadow_counts_when_it_becomes_the_candidate(given: Given) -> None:
     shadowed = _becomes_the_candidate(given)
     rollout = shadowed.s.status.rollout
     assert rollout is not None

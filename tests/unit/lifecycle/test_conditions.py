@@ -17,7 +17,9 @@ def judged(result: str, reason: str = "", message: str = "") -> Given:
 def drifting(result: str) -> Given:
     chosen = policy(canary__gates=[ERRORS, DRIFT])
     given = model().under(chosen).serving("v7").canary("v8").gate("errors", "Inconclusive")
-    return given.gate("drift", result, "3 of 10 features drifted", reason="InsufficientSamples" if result == "Unknown" else "")
+    return given.gate(
+        "drift", result, "3 of 10 features drifted", reason="InsufficientSamples" if result == "Unknown" else ""
+    )
 
 
 STATES: dict[str, tuple[Given, Expectation]] = {

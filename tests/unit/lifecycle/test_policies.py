@@ -13,7 +13,10 @@ from modelward.lifecycle.snapshot import Policy, Problem
 ERRORS = {"name": "errors", "errorRate": {"maxIncrease": 0.005, "abortAbove": 0.2}, "minSamples": 500, "warmup": "2m"}
 SPEED = {"name": "speed", "latency": {"slo": "250ms", "maxIncrease": 0.01}}
 DRIFT = {"name": "drift", "drift": {"method": "PSI", "threshold": 0.2, "maxDriftedShare": 0.3}}
-AUC = {"name": "auc", "evaluation": {"name": "holdout", "metric": "auc", "min": 0.8, "versusIncumbent": {"maxDecrease": 0.005}}}
+AUC = {
+    "name": "auc",
+    "evaluation": {"name": "holdout", "metric": "auc", "min": 0.8, "versusIncumbent": {"maxDecrease": 0.005}},
+}
 ERRATIC = {"name": "queue", "query": {"source": "main", "query": "queue_length", "max": 10}}
 
 
@@ -79,7 +82,10 @@ TIGHTER = {
     "a smaller increase": {**ERRORS, "errorRate": {"maxIncrease": 0.001, "abortAbove": 0.1}},
     "more samples": {**ERRORS, "minSamples": 5000},
     "no warm-up": {**ERRORS, "warmup": "0s"},
-    "a breaker where the policy has none": {**SPEED, "latency": {"slo": "250ms", "maxIncrease": 0.01, "abortAbove": 0.5}},
+    "a breaker where the policy has none": {
+        **SPEED,
+        "latency": {"slo": "250ms", "maxIncrease": 0.01, "abortAbove": 0.5},
+    },
     "a faster objective": {**SPEED, "latency": {"slo": "100ms", "maxIncrease": 0.01}},
     "a smaller threshold": {**DRIFT, "drift": {"method": "PSI", "threshold": 0.1, "maxDriftedShare": 0.3}},
     "the same": ERRORS,
@@ -92,9 +98,9 @@ def test_a_model_may_tighten_a_gate_of_the_policy(gate: dict[str, Any]) -> None:
     assert isinstance(found, Policy)
     assert [known.name for known in found.gates(Stage.CANARY)] == ["errors", "speed", "drift", "queue"]
     own = next(known for known in found.gates(Stage.CANARY) if known.name == gate["name"])
-    assert own.model_dump(mode="json", by_alias=True, exclude_defaults=True) == type(own).model_validate(gate).model_dump(
-        mode="json", by_alias=True, exclude_defaults=True
-    )
+    assert own.model_dump(mode="json", by_alias=True, exclude_defaults=True) == type(own).model_validate(
+        gate
+    ).model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 def test_a_model_may_add_gates_in_the_stages_it_names() -> None:

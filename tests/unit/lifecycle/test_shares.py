@@ -1,11 +1,12 @@
 """Which backends a route may name, and which pods run how long."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from tests.unit.lifecycle.builders import LONG_AGO, NOW, Given, model, policy
-from tests.unit.lifecycle.expectations import keeps, looks_again_within, mirrors, pods, weights
+from tests.unit.lifecycle.expectations import keeps, looks_again_within, mirrors, pods, serves, weights
 
 
 def standby_of(**standby: object) -> Given:
@@ -24,13 +25,21 @@ def test_a_weight_never_names_a_service_that_is_missing() -> None:
 
 @pytest.mark.parametrize(("ready", "share"), [(0, {}), (1, {}), (2, {"v8": 100})])
 def test_a_mirror_begins_when_all_pods_are_ready(ready: int, share: dict[str, int]) -> None:
-    given = model().serving("v7").shadow("v8", traffic_since=None).version("v8", ready=ready).traffic({"v7": 100}, since=NOW)
+    given = (
+        model()
+        .serving("v7")
+        .shadow("v8", traffic_since=None)
+        .version("v8", ready=ready)
+        .traffic({"v7": 100}, since=NOW)
+    )
     mirrors(**share).hold_for(given.decide())
 
 
 def test_a_step_of_100_percent_names_the_candidate_alone() -> None:
     whole = policy(canary__steps=[{"weight": 100, "minDuration": "10m"}])
-    weights(v8=100).hold_for(model().under(whole).serving("v7").canary("v8", weight=100).gate("errors", "Unknown").decide())
+    weights(v8=100).hold_for(
+        model().under(whole).serving("v7").canary("v8", weight=100).gate("errors", "Unknown").decide()
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,6 +53,17 @@ def test_a_step_of_100_percent_names_the_candidate_alone() -> None:
 )
 def test_the_size_of_a_standby(given: Given, replicas: int) -> None:
     pods(v7=replicas, v8=2).hold_for(given.serving("v8").standby("v7").decide())
+
+
+@pytest.mark.parametrize("smaller", [{"replicas": 1}, {"replicas": "Full", "warmFor": "0s"}], ids=["fewer", "cold"])
+def test_a_standby_shrinks_only_after_its_traffic_has_gone(smaller: dict[str, Any]) -> None:
+    policed = model().under(policy(production__standby={"keep": 1, "replicas": "Full", "warmFor": "72h", **smaller}))
+    given = policed.serving("v7").canary("v8", weight=50, step_entered_at=LONG_AGO, traffic_since=LONG_AGO)
+    promoted = given.gate("errors", "Pass").decide()
+    (serves("v8") & weights(v8=100) & pods(v7=2, v8=2)).hold_for(promoted)
+    later = given.after(promoted).traffic({"v8": 100}, since=NOW - timedelta(seconds=9))
+    (pods(v7=2, v8=2) & looks_again_within(seconds=1)).hold_for(later.decide())
+    pods(v7=1 if "warmFor" not in smaller else 0, v8=2).hold_for(later.later(seconds=1).decide())
 
 
 def test_a_standby_cools_down_after_its_time_and_is_looked_at_then() -> None:

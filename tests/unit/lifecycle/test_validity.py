@@ -75,6 +75,11 @@ CASES = {
         requested().without_a_route(),
         "RouteRequired", "policy 'steady' has the stages shadow and canary, which need spec.serving.route",
     ),
+    "a gate on what pods count, before there are pods": Case(
+        validity.gates_of_validation_need_no_traffic,
+        requested().under(policy(validation__gates=[ERRORS])),
+        "InvalidGate", "is in Validation, where a version has no pods yet: move it to the shadow or canary stage",
+    ),
     "drift of the features without training data": Case(
         validity.gates_have_their_baseline,
         requested().under(policy(shadow__gates=[DRIFT])),

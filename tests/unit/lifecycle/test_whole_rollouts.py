@@ -73,7 +73,7 @@ def test_the_first_version_takes_all_traffic_as_soon_as_its_pods_are_ready() -> 
     assert world.condition("Ready") == ("True", "Promoted")
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_a_good_version_goes_through_shadow_and_canary_into_production(seed: int) -> None:
     world = serving("v1", "v2", seed=seed)
     world.request("v2")
@@ -91,7 +91,7 @@ def test_a_good_version_goes_through_shadow_and_canary_into_production(seed: int
     assert world.condition("Ready") == ("True", "Promoted")
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_a_version_that_decays_in_canary_is_rolled_back_and_stays_away(seed: int) -> None:
     world = serving("v2", "v3", seed=seed, v3=decays_after(6_300))
     world.request("v3")
@@ -166,7 +166,7 @@ def test_metrics_that_are_down_for_the_whole_rollout_pause_it_and_move_nobody() 
     world = serving("v1", "v2")
     world.metrics_down = True
     world.request("v2")
-    world.run(hours=3)
+    world.run(minutes=40)
     assert world.splits() == [{"v1": 100}]
     assert world.condition("Progressing") == ("False", "Paused")
     assert world.condition("GatesPassed") == ("Unknown", "MetricsUnavailable")
@@ -179,7 +179,7 @@ def test_no_traffic_is_no_evidence() -> None:
     world = serving("v1", "v2")
     world.requests_per_second = 0.0
     world.request("v2")
-    world.run(hours=2)
+    world.run(minutes=15)
     assert world.splits() == [{"v1": 100}]
     assert world.condition("GatesPassed")[0] == "Unknown"
 
@@ -189,7 +189,7 @@ def test_a_gateway_that_is_down_holds_the_rollout_and_removes_no_pods() -> None:
     world.request("v2")
     assert world.run(gets(10), hours=1)
     world.gateway_down = True
-    world.run(hours=1)
+    world.run(minutes=15)
     assert world.status().weight == 10
     assert world.condition("TrafficApplied") == ("Unknown", "RouteNotAccepted")
     world.request("v1")

@@ -60,6 +60,9 @@ class World:
     metrics_down: bool = False
     gateway_down: bool = False
     clock_error: timedelta = timedelta(0)  # of the operator's clock
+    spoil: Callable[[Reading], Reading] = lambda reading: reading  # what happens to metrics on their way
+    effect: Callable[[dict[str, int]], dict[str, int]] = lambda weights: weights  # what the gateway makes of a split
+    mirror_loss: float = 0.0  # the share of mirrored requests that never arrive
 
     def __post_init__(self) -> None:
         self.now = NOW
@@ -154,13 +157,16 @@ class World:
             return Reading(version, at.timestamp(), problem=f"no pod of {version} answers: connection refused")
         series = {"requests": counters.requests, "errors": counters.errors}
         pod = PodReading(f"{version}-0", counters.started.timestamp(), at.timestamp(), series)
-        return Reading(version, at.timestamp(), (pod,))
+        return self.spoil(Reading(version, at.timestamp(), (pod,)))
 
     def _remember(self, plan: Plan) -> None:
         status = ModelStatus.model_validate_json(plan.status.model_dump_json(by_alias=True, exclude_none=True))
+        before = self.given.s.versions
         self.given = self.given.after(replace(plan, status=status))
         versions = dict(self.given.s.versions)
         for version, written in plan.versions.items():
+            if written == before[version].status:
+                continue
             read = VersionStatus.model_validate_json(written.model_dump_json(by_alias=True, exclude_none=True))
             evidence = Evidence.from_dict(json.loads(json.dumps(read.evidence))) if read.evidence else None
             versions[version] = replace(versions[version], status=read, evidence=evidence)
@@ -224,11 +230,13 @@ class World:
         for version, view in versions.items():
             ready = self.ready_at.get(version)
             if view.deployment and ready and ready <= then:
-                versions[version] = replace(view, deployment=replace(view.deployment, available=view.deployment.desired))
+                versions[version] = replace(
+                    view, deployment=replace(view.deployment, available=view.deployment.desired)
+                )
         route = self.given.s.route
         if route and then >= self.in_force_at and not self.gateway_down:
             route = replace(route, observed=True, accepted=True, resolved=True)
-            self.served, self.mirrored = dict(route.weights), dict(route.mirrors)
+            self.served, self.mirrored = self.effect(dict(route.weights)), dict(route.mirrors)
         self.given = Given(replace(self.given.s, versions=versions, route=route))
 
     def _answer(self, duration: timedelta) -> None:
@@ -245,7 +253,7 @@ class World:
             self.failed += self._count(name, int(count))
         for name, percent in self.mirrored.items():
             if self.given.s.versions[name].available:
-                self._count(name, int(self.random.binomial(total, percent / 100)))
+                self._count(name, int(self.random.binomial(total, percent / 100 * (1 - self.mirror_loss))))
 
     def _count(self, version: str, requests: int) -> float:
         counters = self.counters[version]

@@ -10,6 +10,13 @@ from modelward.runtime.kube import AlreadyExists, Conflict, NotFound, Object, Re
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+def _merged(target: Object, patch: Object) -> Object:
+    """A JSON merge patch, as far as it removes nothing."""
+    return target | {
+        key: _merged(target.get(key, {}), value) if isinstance(value, dict) else value for key, value in patch.items()
+    }
+
+
 async def settle() -> None:
     """Let every task that can run do so."""
     for _ in range(50):
@@ -97,7 +104,9 @@ class FakeKube:
     async def patch(
         self, resource: Resource, namespace: str | None, name: str, merge_patch: Object, subresource: str | None = None
     ) -> Object:
-        raise NotImplementedError
+        self._reach()
+        key = (resource, namespace or "", name)
+        return self._store(key, _merged(self.objects[key], merge_patch))
 
     async def delete(
         self,

@@ -7,7 +7,6 @@ import pytest
 from modelward.api.lifecycle_policy import LifecyclePolicySpec
 from modelward.api.model_version import ModelVersionSpec
 from modelward.lifecycle.digests import version_digest
-from modelward.lifecycle.plan import Traffic
 from modelward.lifecycle.policies import policy_digest
 from modelward.lifecycle.snapshot import VersionView
 from modelward.traffic import service, workloads
@@ -50,7 +49,7 @@ def test_the_service_of_a_version_selects_its_pods_and_no_others() -> None:
 
 @pytest.mark.parametrize("version", ["v7", "v8"])
 def test_a_switched_service_is_read_as_it_was_built(version: str) -> None:
-    built = service.build(MODEL, Traffic({version: 100}))
+    built = service.build(MODEL, version)
     view = service.read(MODEL, built)
     assert (view.weights, view.mirrors, view.in_force) == ({version: 100}, {}, True)
     assert built["metadata"]["name"] == "credit-risk"

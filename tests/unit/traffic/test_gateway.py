@@ -145,8 +145,14 @@ def other(
     ("route", "taken"),
     [
         pytest.param(other(), "credit.example.com/v1/predict", id="the same host and path"),
-        pytest.param(other(path="/v1/predict/"), "credit.example.com/v1/predict", id="a slash at the end is the same prefix"),
-        pytest.param(other(hosts=("a.example.com", "credit.example.com")), "credit.example.com/v1/predict", id="one host of several"),
+        pytest.param(
+            other(path="/v1/predict/"), "credit.example.com/v1/predict", id="a slash at the end is the same prefix"
+        ),
+        pytest.param(
+            other(hosts=("a.example.com", "credit.example.com")),
+            "credit.example.com/v1/predict",
+            id="one host of several",
+        ),
         pytest.param(other(path="/v2/predict"), None, id="another path"),
         pytest.param(other(path="/"), None, id="a shorter path leaves the longer one alone"),
         pytest.param(other(hosts=("shop.example.com",)), None, id="another host"),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelward.api.gates import DistanceMethod, DriftGate, Gate, Reference
+from modelward.api.gates import DistanceMethod, DriftGate, Gate, PredictionDriftGate, Reference
 from modelward.api.model_version import Baseline, FeatureBaseline, PredictionBaseline
 from modelward.lifecycle.gates.bins import Bins, Distribution, common_bins
 from modelward.lifecycle.gates.outlook import needed
@@ -53,17 +53,20 @@ class Finding:
     problem: str | None = None  # why there is no evidence, as the end of a sentence
 
 
+DriftSpec = DriftGate | PredictionDriftGate
+
+
 @dataclass(frozen=True)
 class DistributionKind:
     """A gate kind over distributions; the two kinds differ in where they find them."""
 
-    spec_of: Callable[[Gate], DriftGate]
-    wanted: Callable[[DriftGate], tuple[str, ...]]  # series to read
+    spec_of: Callable[[Gate], DriftSpec]
+    wanted: Callable[[Gate], tuple[str, ...]]  # series to read
     in_baseline: Callable[[Baseline], Mapping[str, Distribution]]  # by series
     spends_alpha: bool = True
 
     def series(self, gate: Gate) -> tuple[str, ...]:
-        return self.wanted(self.spec_of(gate))
+        return self.wanted(gate)
 
     def compares(self, gate: Gate) -> bool:
         return self.spec_of(gate).reference is Reference.INCUMBENT
@@ -191,7 +194,7 @@ def _fold_incumbent(memory: State | None, before: Distribution, ours: Distributi
     }
 
 
-def _find(spec: DriftGate, name: str, memory: State | None, reference: Distribution | None, alpha: float) -> Finding:
+def _find(spec: DriftSpec, name: str, memory: State | None, reference: Distribution | None, alpha: float) -> Finding:
     label = name.removeprefix("feature/")
     if memory is None or "sums" not in memory:
         because = "has shown no value" if not memory else str(memory["problem"])
@@ -239,7 +242,7 @@ def _against_incumbent(memory: Mapping[str, Any], alpha: float) -> tuple[Floats,
     return expected, observed, float(certain)
 
 
-def _weigh(spec: DriftGate, expected: Floats, observed: Floats, certain: float) -> tuple[Outcome, float]:
+def _weigh(spec: DriftSpec, expected: Floats, observed: Floats, certain: float) -> tuple[Outcome, float]:
     if spec.method is DistanceMethod.PSI:
         raw, distance = distances.psi(expected, observed), distances.debiased_psi(expected, observed)
         quiet = distances.psi_noise(expected, observed) < spec.threshold / 4
@@ -252,7 +255,7 @@ def _weigh(spec: DriftGate, expected: Floats, observed: Floats, certain: float) 
     return (Outcome.FITS if raw < spec.threshold and quiet else Outcome.UNDECIDED), float(distance)
 
 
-def _times_needed(spec: DriftGate, expected: Floats, observed: Floats) -> float:
+def _times_needed(spec: DriftSpec, expected: Floats, observed: Floats) -> float:
     """By what the live evidence has to grow until noise no longer hides a fit; a baseline never grows."""
     limit = spec.threshold / 4
     if spec.method is DistanceMethod.JS:
@@ -277,7 +280,7 @@ def _outlook(findings: list[Finding], context: GateContext) -> str:
     return needed(samples * (times - 1), samples, context.measured_seconds, "request")
 
 
-def _conclude(spec: DriftGate, gate: Gate, findings: list[Finding], context: GateContext) -> Verdict:
+def _conclude(spec: DriftSpec, gate: Gate, findings: list[Finding], context: GateContext) -> Verdict:
     """Fail when too many have drifted; Pass when too many cannot be reached even if all that are undecided have drifted."""
     drifted = [item for item in findings if item.outcome is Outcome.DRIFTED]
     undecided = [item for item in findings if item.outcome is Outcome.UNDECIDED]
@@ -309,7 +312,7 @@ def _conclude(spec: DriftGate, gate: Gate, findings: list[Finding], context: Gat
     )
 
 
-def _sentence(spec: DriftGate, result: Result, findings: list[Finding], context: GateContext) -> str:
+def _sentence(spec: DriftSpec, result: Result, findings: list[Finding], context: GateContext) -> str:
     reference = "the baseline" if spec.reference is Reference.BASELINE else str(context.incumbent)
     worst = sorted(findings, key=lambda item: -item.distance)[:3]
     drifted = [item for item in findings if item.outcome is Outcome.DRIFTED]
@@ -338,7 +341,7 @@ def _unseen(unseen: list[Finding], total: int, context: GateContext) -> str:
     return f"{len(unseen)} of {total} features cannot be judged: {first.name} {first.problem}"
 
 
-def _method(spec: DriftGate) -> str:
+def _method(spec: DriftSpec) -> str:
     return "PSI" if spec.method is DistanceMethod.PSI else "JS distance"
 
 

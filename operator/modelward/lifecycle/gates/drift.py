@@ -13,8 +13,8 @@ def _spec(gate: Gate) -> DriftGate:
     return present(gate.drift)
 
 
-def _wanted(spec: DriftGate) -> tuple[str, ...]:
-    return tuple(f"feature/{name}" for name in spec.features) or ("feature/",)
+def _wanted(gate: Gate) -> tuple[str, ...]:
+    return tuple(f"feature/{name}" for name in _spec(gate).features) or ("feature/",)
 
 
 def _in_baseline(baseline: Baseline) -> Mapping[str, Distribution]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from modelward.api.gates import DriftGate, Gate
+from modelward.api.gates import Gate, PredictionDriftGate
 from modelward.api.model_version import Baseline
 from modelward.lifecycle.gates.bins import Distribution
 from modelward.lifecycle.gates.distributions import DistributionKind, baseline_distribution
@@ -11,11 +11,11 @@ from modelward.lifecycle.gates.verdict import present
 SERIES = "prediction"
 
 
-def _spec(gate: Gate) -> DriftGate:
+def _spec(gate: Gate) -> PredictionDriftGate:
     return present(gate.prediction_drift)
 
 
-def _wanted(spec: DriftGate) -> tuple[str, ...]:
+def _wanted(gate: Gate) -> tuple[str, ...]:
     return (SERIES,)
 
 
