@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +21,7 @@ from typing import Any, cast
 import sklearn
 import yaml
 
-from cluster import binaries, contexts, images, lifecycle, paths, workloads
+from cluster import binaries, contexts, images, lifecycle, locks, paths, workloads
 from cluster.processes import Command, Failure, run
 from examples.tumor_screening import train
 
@@ -141,6 +141,11 @@ def prepare(say: Say) -> Environment:
     _install_definitions(environment, say)
     _install_operator(environment, say)
     return replace(environment, installed_here=not was_there)
+
+
+def turn() -> AbstractContextManager[None]:
+    """One demo or test run at a time: each installs the operator as it needs it, and the other would be in its way."""
+    return locks.held("turn")
 
 
 def take_down_cluster() -> None:

@@ -6,6 +6,7 @@ that was up before is left up; the tests' namespaces and policies are removed fr
 
 import pickle
 from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from examples.tumor_screening.environment import (
     Environment,
     prepare,
     take_down_cluster,
+    turn,
 )
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.scene import MADE_BY, Scene
@@ -26,6 +28,7 @@ DOWN_PROMETHEUS = {"name": "down", "url": "http://prometheus.monitoring:9"}
 _HANDED_OVER = "modelward_environment"
 _LABEL = ",".join(f"{name}={value}" for name, value in MADE_BY.items())
 _prepared = pytest.StashKey[Environment]()
+_turn = pytest.StashKey[ExitStack]()
 _failed = pytest.StashKey[bool]()
 
 
@@ -39,6 +42,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     environment = session.config.stash.get(_prepared, None)
     if environment is not None:
         _leave(environment)
+        session.config.stash[_turn].close()
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +85,8 @@ def _namespace_of(item: pytest.Item) -> str:
 def _prepare_once(config: pytest.Config) -> Environment:
     if _prepared not in config.stash:
         say = _terminal(config)
+        config.stash[_turn] = ExitStack()
+        config.stash[_turn].enter_context(turn())
         environment = prepare(say)
         config.stash[_prepared] = environment
         _set_sources(environment, PLATFORM_PROMETHEUS, DOWN_PROMETHEUS)
