@@ -139,9 +139,7 @@ CHECKS: tuple[Check, ...] = (
     gates_have_their_baseline,
 )
 
-_NEED_TRAFFIC = frozenset(
-    {"error_rate", "latency", "drift", "prediction_drift", "data_quality", "quality", "fairness"}
-)
+_NEED_TRAFFIC = frozenset({"error_rate", "latency", "drift", "prediction_drift", "data_quality", "quality", "fairness"})
 
 
 def _policy_in_question(s: Snapshot) -> Policy | None:

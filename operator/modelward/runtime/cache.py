@@ -6,8 +6,9 @@ Reads cost nothing and may be a moment old. Whoever is about to destroy somethin
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from modelward.runtime.keys import MODEL_LABEL, ModelKey
+from modelward.runtime.keys import ModelKey
 from modelward.runtime.kube import DEPLOYMENTS, MODEL_EVALUATIONS, MODEL_VERSIONS, MODELS, Object, Objects, Resource
+from modelward.traffic.names import MODEL_LABEL
 
 _Name = tuple[str, str]
 

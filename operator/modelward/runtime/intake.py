@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from modelward.runtime.cache import Cache, owner_key
 from modelward.runtime.clock import Clock
-from modelward.runtime.keys import MODEL_LABEL, ModelKey
+from modelward.runtime.keys import ModelKey
 from modelward.runtime.kube import (
     DEPLOYMENTS,
     HTTP_ROUTES,
@@ -27,6 +27,7 @@ from modelward.runtime.kube import (
 )
 from modelward.runtime.queue import WorkQueue
 from modelward.runtime.telemetry import Telemetry
+from modelward.traffic.names import MODEL_LABEL
 
 logger = logging.getLogger(__name__)
 

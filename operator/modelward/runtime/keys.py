@@ -1,9 +1,6 @@
-"""What the queue is keyed by, and the labels that lead from a child to its Model."""
+"""What the queue is keyed by."""
 
 from typing import NamedTuple
-
-MODEL_LABEL = "modelward.dev/model"
-VERSION_LABEL = "modelward.dev/version"
 
 
 class ModelKey(NamedTuple):

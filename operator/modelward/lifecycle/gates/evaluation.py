@@ -7,26 +7,12 @@ from datetime import datetime
 from modelward.api.gates import EvaluationGate, Gate
 from modelward.api.model_evaluation import EvaluationMetric, ModelEvaluation
 from modelward.api.types import format_duration
-from modelward.lifecycle.gates.verdict import GateContext, Look, Result, State, Verdict, present, unknown
+from modelward.lifecycle.gates.verdict import GateContext, Result, State, Verdict, WithoutSeries, present, unknown
 from modelward.lifecycle.gates.wording import number
 
 
-class EvaluationKind:
+class EvaluationKind(WithoutSeries):
     """What an evaluator has recorded for exactly this artifact decides; nothing is remembered."""
-
-    spends_alpha = False
-
-    def series(self, gate: Gate) -> tuple[str, ...]:
-        return ()
-
-    def compares(self, gate: Gate) -> bool:
-        return False
-
-    def start(self, gate: Gate, context: GateContext) -> State:
-        return {}
-
-    def fold(self, gate: Gate, state: State, look: Look, context: GateContext) -> State:
-        return state
 
     def judge(self, gate: Gate, state: State, context: GateContext) -> Verdict:
         spec = present(gate.evaluation)

@@ -4,26 +4,21 @@ import math
 
 from modelward.api.gates import Gate, QueryGate
 from modelward.api.types import format_duration
-from modelward.lifecycle.gates.verdict import GateContext, Look, Result, State, Verdict, present, too_few, unknown
+from modelward.lifecycle.gates.verdict import (
+    GateContext,
+    Result,
+    State,
+    Verdict,
+    WithoutSeries,
+    present,
+    too_few,
+    unknown,
+)
 from modelward.lifecycle.gates.wording import number
 
 
-class QueryKind:
+class QueryKind(WithoutSeries):
     """The newest answer decides; nothing is remembered."""
-
-    spends_alpha = False
-
-    def series(self, gate: Gate) -> tuple[str, ...]:
-        return ()
-
-    def compares(self, gate: Gate) -> bool:
-        return False
-
-    def start(self, gate: Gate, context: GateContext) -> State:
-        return {}
-
-    def fold(self, gate: Gate, state: State, look: Look, context: GateContext) -> State:
-        return state
 
     def judge(self, gate: Gate, state: State, context: GateContext) -> Verdict:
         missing = too_few(gate, context) if gate.min_samples > 0 else None

@@ -3,27 +3,14 @@
 from dataclasses import dataclass
 
 from modelward.api.gates import Gate
-from modelward.lifecycle.gates.verdict import GateContext, Look, State, Verdict, unknown
+from modelward.lifecycle.gates.verdict import GateContext, State, Verdict, WithoutSeries, unknown
 
 
 @dataclass(frozen=True)
-class UnimplementedKind:
+class UnimplementedKind(WithoutSeries):
     """Holds the rollout and says why."""
 
     name: str
-    spends_alpha: bool = False
-
-    def series(self, gate: Gate) -> tuple[str, ...]:
-        return ()
-
-    def compares(self, gate: Gate) -> bool:
-        return False
-
-    def start(self, gate: Gate, context: GateContext) -> State:
-        return {}
-
-    def fold(self, gate: Gate, state: State, look: Look, context: GateContext) -> State:
-        return state
 
     def judge(self, gate: Gate, state: State, context: GateContext) -> Verdict:
         sentence = f"this operator does not implement gate kind {self.name} yet; the rollout holds"

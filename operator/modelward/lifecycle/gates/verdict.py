@@ -101,6 +101,24 @@ class GateKind(Protocol):
         ...
 
 
+class WithoutSeries:
+    """Base of the kinds that read nothing from pods: nothing is compared, and nothing is remembered between looks."""
+
+    spends_alpha = False
+
+    def series(self, gate: Gate) -> tuple[str, ...]:
+        return ()
+
+    def compares(self, gate: Gate) -> bool:
+        return False
+
+    def start(self, gate: Gate, context: GateContext) -> State:
+        return {}
+
+    def fold(self, gate: Gate, state: State, look: Look, context: GateContext) -> State:
+        return state
+
+
 T = TypeVar("T")
 
 
