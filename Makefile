@@ -57,6 +57,6 @@ bench-%: $(READY) ## Run a benchmark of benchmarks/, such as bench-instrument
 
 $(READY): pyproject.toml constraints.txt
 	@echo "setting up the Python environment (about a minute the first time) ..."
-	@python3 -m venv --clear $(VENV)
+	@python3 -m venv --clear $(VENV) || { echo "python3 cannot make an environment: apt-get install python3-venv"; exit 1; }
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
 	@touch $@
