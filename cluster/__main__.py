@@ -11,6 +11,16 @@ from pathlib import Path
 from cluster import images, lifecycle, namespaces, paths, workloads
 from cluster.processes import Failure
 
+EXAMPLES = """\
+examples:
+  python -m cluster up                                    start it, or say that it is up
+  export KUBECONFIG=$(python -m cluster kubeconfig)       let kubectl and helm speak to it
+  curl -H 'host: app.example.com' $(python -m cluster gateway-url)
+  python -m cluster image build --tag app:1 --load .      an image of ./Dockerfile, for its pods
+  python -m cluster exec -- ip route                      a command beside containerd and the kubelet
+  python -m cluster down                                  stop it, and leave nothing behind
+"""
+
 
 def main() -> int:
     arguments = _parser().parse_args()
@@ -22,7 +32,12 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m cluster", description="A local Kubernetes, without Docker.")
+    parser = argparse.ArgumentParser(
+        prog="python -m cluster",
+        description="A local Kubernetes, without Docker.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("build", help="build every pinned program and the cluster's own images")
     commands.add_parser("up", help="bring the cluster up, building first what is missing")
