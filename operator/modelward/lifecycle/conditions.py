@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Literal
 
 from modelward.api.gates import kind_of
-from modelward.api.status import Condition, FailedVersion, GateStatus, ModelStatus
+from modelward.api.status import Condition, GateStatus, ModelStatus
 from modelward.lifecycle import reasons
 from modelward.lifecycle.assess import Assessment, judged_now, mirror_incomplete, mismatched, rows_of
 from modelward.lifecycle.challengers import not_shadowed
 from modelward.lifecycle.plan import Outcome
-from modelward.lifecycle.snapshot import Problem, Snapshot
+from modelward.lifecycle.snapshot import Problem, Snapshot, latch_of_requested
 
 Truth = Literal["True", "False", "Unknown"]
 Finding = tuple[Truth, str, str]  # status, reason, message
@@ -32,7 +32,7 @@ def conditions_of(
         "RollbackTargetReady": _rollback_target_ready(s, status),
         **_challengers_shadowed(s, status),
         "SpecValid": ("False", problem.reason, problem.message) if problem else ("True", reasons.VALID, ""),
-        "Reconciling": _reconciling(outcome),
+        "Reconciling": _progressing(outcome),
         "Stalled": _stalled(status, outcome, problem, ready),
     }
     generation = s.model.metadata.generation
@@ -95,7 +95,7 @@ def _serving(s: Snapshot, status: ModelStatus) -> Finding:
 
 
 def _ready(s: Snapshot, status: ModelStatus, outcome: Outcome, problem: Problem | None, serving: Finding) -> Finding:
-    latch = _latch_in_question(s, status)
+    latch = latch_of_requested(s, status)
     if s.model.spec.suspend:
         return "False", reasons.SUSPENDED, outcome.message
     if problem:
@@ -115,17 +115,7 @@ def _ready(s: Snapshot, status: ModelStatus, outcome: Outcome, problem: Problem 
     return "True", reasons.PROMOTED, f"{status.production.version} serves all traffic."
 
 
-def _latch_in_question(s: Snapshot, status: ModelStatus) -> FailedVersion | None:
-    view = s.versions.get(s.requested or "")
-    retry = s.model.spec.production.retry
-    return next((f for f in status.failed if view and f.digest == view.digest and retry <= f.retry), None)
-
-
 def _progressing(outcome: Outcome) -> Finding:
-    return ("True" if outcome.progressing else "False"), outcome.reason, outcome.message
-
-
-def _reconciling(outcome: Outcome) -> Finding:
     return ("True" if outcome.progressing else "False"), outcome.reason, outcome.message
 
 
@@ -141,7 +131,7 @@ def _stalled(status: ModelStatus, outcome: Outcome, problem: Problem | None, rea
 
 def _gates_passed(s: Snapshot, status: ModelStatus, gates: tuple[GateStatus, ...]) -> Finding:
     judged = judged_now(status)
-    latch = _latch_in_question(s, status)
+    latch = latch_of_requested(s, status)
     if judged is None and latch is not None:
         judged = latch.version, latch.stage
     rows = rows_of(gates, *judged) if judged else ()
@@ -219,6 +209,6 @@ def _rollback_target_ready(s: Snapshot, status: ModelStatus) -> Finding:
     if view is None:
         return "False", reasons.PREVIOUS_MISSING, f"{target.version} is no longer known."
     have = f"{view.available} of {view.replicas} pods are ready"
-    if view.service_exists and view.available >= max(view.replicas, 1):
+    if view.ready:
         return "True", reasons.PREVIOUS_WARM, f"{target.version}: {have}."
     return "False", reasons.PREVIOUS_COLD, f"{target.version}: {have}; a rollback starts the others first."

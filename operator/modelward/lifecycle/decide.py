@@ -33,7 +33,7 @@ def decide(s: Snapshot) -> Plan:
     deleted = s.model.metadata.deletion_timestamp is not None
     status = outcome.status
     if not deleted and not s.model.spec.suspend:
-        status = _retire_surplus(s, challengers.brought_up_to_date(s, status))
+        status = _without_lost_standby(s, challengers.brought_up_to_date(s, status))
     traffic = None if deleted else traffic_status(s, status)
     if deleted and s.status.traffic:
         traffic = _ended(s.status.traffic, s.now)
@@ -78,8 +78,8 @@ def _drain(s: Snapshot, outcome: Outcome, deleted: bool) -> Drain:
     return "Hold" if s.model.spec.serving else "None"
 
 
-def _retire_surplus(s: Snapshot, status: ModelStatus) -> ModelStatus:
-    """Versions in standby that nothing can bring back any more are retired."""
+def _without_lost_standby(s: Snapshot, status: ModelStatus) -> ModelStatus:
+    """Versions in standby of which nothing is left can be gone back to no more."""
     gone = frozenset(reference.version for reference in status.standby if reference.version not in s.versions)
     if not gone:
         return status

@@ -13,7 +13,6 @@ from modelward.api.lifecycle_policy import (
     unsupported,
 )
 from modelward.api.status import (
-    FailedVersion,
     GateStatus,
     ModelStatus,
     RolloutStatus,
@@ -25,7 +24,7 @@ from modelward.lifecycle import reasons, transitions
 from modelward.lifecycle.assess import Assessment, mirror_incomplete, mismatched, rows_of
 from modelward.lifecycle.plan import Announcement, Outcome
 from modelward.lifecycle.shares import standby_policy, traffic_in_force
-from modelward.lifecycle.snapshot import Policy, Problem, Snapshot, VersionView
+from modelward.lifecycle.snapshot import Policy, Problem, Snapshot, VersionView, latch_of_requested
 
 DRAIN_LIMIT = timedelta(seconds=60)
 """The longest time for which a deleted Model is held back to let its traffic end."""
@@ -233,7 +232,7 @@ def rest_when_the_requested_version_serves(c: Case) -> Outcome | None:
 
 def stay_away_from_a_latched_version(c: Case) -> Outcome | None:
     """Git still names what was rolled back, and a sync must not start it again."""
-    failed = _latch_of_requested(c)
+    failed = latch_of_requested(c.s, c.status)
     if failed is None or c.status.rollout is not None:
         return None
     message = (
@@ -246,7 +245,7 @@ def stay_away_from_a_latched_version(c: Case) -> Outcome | None:
 def revert_at_once_to_a_standby_version(c: Case) -> Outcome | None:
     """A version that served before needs no gates to serve again: one route write when its pods are warm."""
     target = _standby_requested(c.s)
-    if target is None or c.status.rollout is not None or _latch_of_requested(c) is not None:
+    if target is None or c.status.rollout is not None or latch_of_requested(c.s, c.status) is not None:
         return None
     view = c.s.versions[target.version]
     because = f"spec.production.version was set back to {target.version}."
@@ -667,14 +666,6 @@ def _lacks(row: GateStatus) -> str:
 
 def _first(rows: tuple[GateStatus, ...], result: str) -> GateStatus | None:
     return next((row for row in rows if row.result == result), None)
-
-
-def _latch_of_requested(c: Case) -> FailedVersion | None:
-    view = c.s.versions.get(c.s.requested or "")
-    retry = c.s.model.spec.production.retry
-    if view is None:
-        return None
-    return next((f for f in c.status.failed if f.digest == view.digest and retry <= f.retry), None)
 
 
 def _standby_requested(s: Snapshot) -> VersionReference | None:

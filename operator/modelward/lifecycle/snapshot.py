@@ -9,7 +9,7 @@ from modelward.api.lifecycle_policy import LifecyclePolicySpec
 from modelward.api.model import Model
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import Baseline, ModelVersionSpec
-from modelward.api.status import ModelStatus, Stage, VersionStatus
+from modelward.api.status import FailedVersion, ModelStatus, Stage, VersionStatus
 from modelward.lifecycle.evidence import Evidence
 from modelward.stats.readings import QueryAnswer, Reading
 
@@ -151,3 +151,12 @@ class Snapshot:
         """Is traffic split by a route, rather than switched by a Service?"""
         serving = self.model.spec.serving
         return serving is not None and serving.route is not None
+
+
+def latch_of_requested(s: Snapshot, status: ModelStatus) -> FailedVersion | None:
+    """The latch that bars the requested version, by the digest of its content; a higher retry counter lifts it."""
+    view = s.versions.get(s.requested or "")
+    retry = s.model.spec.production.retry
+    if view is None:
+        return None
+    return next((failed for failed in status.failed if failed.digest == view.digest and retry <= failed.retry), None)
