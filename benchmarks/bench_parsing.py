@@ -48,14 +48,14 @@ class Row:
     page: str
     lines: int
     samples: int
-    library_all: float
-    library_wanted: float
+    parser_all: float
+    parser_wanted: float
     ours: float
     look: float
 
     @property
     def times_faster(self) -> float:
-        return self.library_all / self.ours
+        return self.parser_all / self.ours
 
 
 def main() -> int:
@@ -72,7 +72,7 @@ def main() -> int:
         title="A page",
     )
     for row in rows:
-        figures = (row.library_all, row.library_wanted, row.ours, row.look)
+        figures = (row.parser_all, row.parser_wanted, row.ours, row.look)
         table.add_row(
             row.page,
             f"{row.lines:,}",
@@ -126,8 +126,8 @@ def measure(case: Case) -> Row:
         page=case.page,
         lines=case.text.count("\n"),
         samples=len(ours),
-        library_all=best(lambda: by_library(case.text)),
-        library_wanted=best(lambda: by_library(wanted_text)),
+        parser_all=best(lambda: by_library(case.text)),
+        parser_wanted=best(lambda: by_library(wanted_text)),
         ours=best(lambda: read_samples(case.text, False, names)),
         look=best(lambda: read_exposition(case.text, TEXT, case.rules, case.wanted)),
     )
