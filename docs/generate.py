@@ -20,11 +20,11 @@ import typer
 import yaml
 from typer.core import TyperGroup, TyperOption
 
+from modelward.api import reasons
 from modelward.api.gates import Gate
 from modelward.api.schema import KINDS, Kind, Schema, custom_resource_definition, structural
 from modelward.api.types import API_VERSION
 from modelward.cli.main import app
-from modelward.lifecycle import reasons
 
 FOLDER = Path(__file__).resolve().parent
 BEGIN = "<!-- written by docs/generate.py: begin -->"
@@ -76,7 +76,7 @@ def pages() -> Mapping[Path, str]:
 
 
 def explained_reasons() -> tuple[Reason, ...]:
-    """The constants of lifecycle/reasons.py with their texts, in their order.
+    """The constants of api/reasons.py with their texts, in their order.
 
     Raises:
         ValueError: a constant has no text of two paragraphs below it.

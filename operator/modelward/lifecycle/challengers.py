@@ -1,7 +1,7 @@
 """Challengers: versions that are shadowed only. Which of those that a spec names are, and why the others are not."""
 
+from modelward.api import reasons
 from modelward.api.status import ChallengerStatus, ModelStatus, Stage
-from modelward.lifecycle import reasons
 from modelward.lifecycle.plan import Announcement
 from modelward.lifecycle.shares import traffic_in_force
 from modelward.lifecycle.snapshot import Snapshot, VersionView

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
+from modelward.api import reasons
 from modelward.api.gates import kind_of
 from modelward.api.status import Condition, GateStatus, ModelStatus
-from modelward.lifecycle import reasons
 from modelward.lifecycle.assess import Assessment, judged_now, mirror_incomplete, mismatched, rows_of
 from modelward.lifecycle.challengers import not_shadowed
 from modelward.lifecycle.plan import Outcome

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from modelward.api import reasons
 from modelward.api.status import GateStatus, ModelStatus, Stage, TrafficStatus, VersionStatus
-from modelward.lifecycle import challengers, reasons
+from modelward.lifecycle import challengers
 from modelward.lifecycle.assess import Assessment, assess, due, next_look, subjects
 from modelward.lifecycle.conditions import Finding, conditions_of, gates_summary, with_times
 from modelward.lifecycle.plan import Drain, Outcome, Plan, Traffic

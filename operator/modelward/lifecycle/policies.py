@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
+from modelward.api import reasons
 from modelward.api.gates import Gate, kind_of
 from modelward.api.lifecycle_policy import LifecyclePolicy, LifecyclePolicySpec
 from modelward.api.model import GateStage, ModelGate, ModelSpec
 from modelward.api.types import ApiModel
-from modelward.lifecycle import reasons
 from modelward.lifecycle.digests import digest_of_model
 from modelward.lifecycle.snapshot import Policy, Problem
 

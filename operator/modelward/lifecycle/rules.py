@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from modelward.api import reasons
 from modelward.api.lifecycle_policy import (
     ApprovalDemand,
     FirstVersionRequirement,
@@ -20,7 +21,7 @@ from modelward.api.status import (
     SwitchStatus,
     VersionReference,
 )
-from modelward.lifecycle import reasons, transitions
+from modelward.lifecycle import transitions
 from modelward.lifecycle.assess import Assessment, mirror_incomplete, mismatched, rows_of
 from modelward.lifecycle.plan import Announcement, Outcome
 from modelward.lifecycle.shares import standby_policy, traffic_in_force

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from modelward.api import reasons
 from modelward.api.gates import Gate, Reference, kind_of
 from modelward.api.status import Stage
-from modelward.lifecycle import reasons
 from modelward.lifecycle.snapshot import Policy, Problem, Snapshot, VersionView
 
 Check = Callable[[Snapshot], Problem | None]

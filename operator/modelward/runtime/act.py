@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelward.api import reasons
 from modelward.api.status import ModelStatus, VersionStatus
 from modelward.api.types import ApiModel
-from modelward.lifecycle import reasons
 from modelward.lifecycle.plan import Plan
 from modelward.lifecycle.snapshot import Policy, VersionView
 from modelward.runtime.cache import Cache

@@ -14,13 +14,14 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from modelward.api import reasons
 from modelward.api.lifecycle_policy import LifecyclePolicy, LifecyclePolicySpec
 from modelward.api.model import Model, Route
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import Baseline, ModelVersion, ModelVersionSpec
 from modelward.api.status import ModelStatus, Stage, VersionStatus
 from modelward.lifecycle import evidence as evidence_of
-from modelward.lifecycle import policies, reasons
+from modelward.lifecycle import policies
 from modelward.lifecycle.assess import Subject, due, subjects
 from modelward.lifecycle.digests import digest_of_model, version_digest
 from modelward.lifecycle.evidence import Evidence

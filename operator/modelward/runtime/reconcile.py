@@ -3,8 +3,8 @@
 import logging
 from datetime import datetime
 
+from modelward.api import reasons
 from modelward.api.status import ModelStatus
-from modelward.lifecycle import reasons
 from modelward.lifecycle.conditions import with_times
 from modelward.lifecycle.decide import decide
 from modelward.metrics.reader import MetricsReader

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from docs import generate
-from modelward.lifecycle import reasons
+from modelward.api import reasons
 
 PACKAGE = Path(reasons.__file__).resolve().parents[1]
 SOURCES = [
