@@ -5,9 +5,11 @@ from importlib.metadata import version as installed_version
 import typer
 
 from modelward.cli.baseline import baseline
+from modelward.cli.failure import Commands
 
 app = typer.Typer(
     name="modelward",
+    cls=Commands,
     help="Shadow, canary, promotion and rollback of machine-learning models, on evidence.",
     no_args_is_help=True,
     add_completion=False,

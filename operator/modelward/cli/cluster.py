@@ -1,0 +1,241 @@
+"""How every command reaches a cluster: options like kubectl's, plain dicts, and errors that say what to do.
+
+The official client is used for credentials and transport only: its generated methods know no custom kinds, and its dynamic
+client asks the server for every kind that it serves before the first answer. `modelward.runtime.kube` is the same for the
+operator, asynchronous and fenced; a command makes three requests and ends.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from kubernetes import client, config
+from urllib3.exceptions import HTTPError
+
+from modelward.api.types import GROUP, VERSION
+from modelward.cli.failure import Failure
+
+Object = dict[str, Any]
+# By this name, because within the class below `list` is a method.
+Objects = list[Object]
+
+Context = Annotated[str, typer.Option("--context", help="A context of the kubeconfig. [default: the current one]")]
+Kubeconfig = Annotated[
+    Path | None, typer.Option("--kubeconfig", help="A kubeconfig file. [default: $KUBECONFIG, else ~/.kube/config]")
+]
+Namespace = Annotated[str, typer.Option("--namespace", "-n", help="A namespace. [default: the kubeconfig's]")]
+
+ALL_NAMESPACES = "*"
+FIELD_MANAGER = "modelward-cli"
+PAGE_SIZE = 500
+TIMEOUT = 15.0
+UNREACHABLE = 3
+"""Exit code when no answer came; a script may try again then, and only then."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Where a kind lives in the API."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str = "", name: str = "") -> str:
+        """The URL path of a collection (no name) or of an object; no namespace: of all namespaces."""
+        root = ["", "apis", self.group, self.version] if self.group else ["", "api", self.version]
+        within = ["namespaces", namespace] if self.namespaced and namespace else []
+        return "/".join([*root, *within, self.plural, *([name] if name else [])])
+
+    def __str__(self) -> str:
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+MODELS = Resource(GROUP, VERSION, "models", "Model")
+MODEL_VERSIONS = Resource(GROUP, VERSION, "modelversions", "ModelVersion")
+LIFECYCLE_POLICIES = Resource(GROUP, VERSION, "lifecyclepolicies", "LifecyclePolicy", namespaced=False)
+MODEL_EVALUATIONS = Resource(GROUP, VERSION, "modelevaluations", "ModelEvaluation")
+MODEL_APPROVALS = Resource(GROUP, VERSION, "modelapprovals", "ModelApproval")
+MODEL_AUDIT_RECORDS = Resource(GROUP, VERSION, "modelauditrecords", "ModelAuditRecord")
+CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
+CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+PODS = Resource("", "v1", "pods", "Pod")
+_SELF_SUBJECT_REVIEWS = Resource("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", False)
+
+
+class ClusterError(Failure):
+    """The API server refused a request, or gave no answer (status 0, exit code UNREACHABLE)."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+        self.exit_code = 1 if status else UNREACHABLE
+
+
+class Cluster:
+    """The API server, as one user of it, with a timeout on every request. Make one with `connect`."""
+
+    def __init__(self, api_client: client.ApiClient, namespace: str, timeout: float = TIMEOUT) -> None:
+        self.namespace = namespace
+        self._api_client = api_client
+        self._timeout = timeout
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
+        """One object, or None where there is none; `namespace` is the one of the command line by default."""
+        try:
+            return self._request("GET", resource, resource.path(self._within(resource, namespace), name))
+        except _Absent:
+            return None
+
+    def list(self, resource: Resource, namespace: str | None = None, selector: str = "") -> Objects:
+        """All objects of a kind in one namespace, or in ALL_NAMESPACES, that carry the labels of `selector`."""
+        return [
+            {"apiVersion": resource.api_version, "kind": resource.kind} | item
+            for page in self._pages(resource, self._within(resource, namespace), selector)
+            for item in page["items"]
+        ]
+
+    def create(self, resource: Resource, obj: Object) -> Object:
+        """Create an object in its own namespace, or in the one of the command line; fields nobody knows are refused."""
+        return self._create(resource, obj, {})
+
+    def dry_run_create(self, resource: Resource, obj: Object) -> Object:
+        """What `create` would make: the server checks rights, schema and admission, and keeps nothing."""
+        return self._create(resource, obj, {"dryRun": "All"})
+
+    def whoami(self) -> str:
+        """The user name that the API server knows the caller by."""
+        answer = self._create(_SELF_SUBJECT_REVIEWS, {"metadata": {}}, {})
+        return str(answer["status"]["userInfo"]["username"])
+
+    def _within(self, resource: Resource, namespace: str | None) -> str:
+        if not resource.namespaced or namespace == ALL_NAMESPACES:
+            return ""
+        return namespace or self.namespace
+
+    def _create(self, resource: Resource, obj: Object, extra: Mapping[str, str]) -> Object:
+        body = {"apiVersion": resource.api_version, "kind": resource.kind} | obj
+        path = resource.path(self._within(resource, obj["metadata"].get("namespace")))
+        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", **extra}
+        return self._request("POST", resource, path, query, body)
+
+    def _pages(self, resource: Resource, namespace: str, selector: str) -> Iterator[Object]:
+        query = {"limit": str(PAGE_SIZE)} | ({"labelSelector": selector} if selector else {})
+        while True:
+            page = self._request("GET", resource, resource.path(namespace), query)
+            yield page
+            token = page.get("metadata", {}).get("continue")
+            if not token:
+                return
+            query = query | {"continue": token}
+
+    def _request(
+        self,
+        method: str,
+        resource: Resource,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Object | None = None,
+    ) -> Object:
+        headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": FIELD_MANAGER}
+        parameters = list((query or {}).items())
+        host = self._api_client.configuration.host
+        try:
+            verb, url, sent, content, _ = self._api_client.param_serialize(
+                method, path, query_params=parameters, header_params=headers, body=body, auth_settings=["BearerToken"]
+            )
+            response = self._api_client.call_api(verb, url, sent, content, _request_timeout=self._timeout)
+            data: bytes = response.read()  # type: ignore[no-untyped-call]
+        except (HTTPError, OSError) as error:
+            raise ClusterError(
+                f"{host} gives no answer: {error}. Look whether the cluster runs and can be reached from here, and whether"
+                " --context names the right one."
+            ) from error
+        if not 200 <= response.status < 300:
+            raise _refusal(response.status, data, resource, host)
+        answer: Object = json.loads(data)
+        return answer
+
+
+def connect(context: str = "", kubeconfig: Path | None = None, namespace: str = "") -> Cluster:
+    """A cluster by the options of the command line; within a pod, without any of them, the pod's own.
+
+    Raises:
+        ClusterError: there are no credentials, or they cannot be used.
+    """
+    if kubeconfig is not None and not kubeconfig.is_file():
+        raise ClusterError(f"there is no kubeconfig file {kubeconfig}: correct --kubeconfig.")
+    configuration = client.Configuration()
+    configuration.retries = False  # a command that waits is worse than one that says what is wrong
+    in_pod = not (context or kubeconfig or os.environ.get("KUBECONFIG")) and "KUBERNETES_SERVICE_HOST" in os.environ
+    try:
+        if in_pod:
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            default = _namespace_of_pod()
+        else:
+            path = None if kubeconfig is None else str(kubeconfig)
+            config.load_kube_config(path, context or None, configuration, False)  # type: ignore[no-untyped-call]
+            default = _namespace_of_context(path, context)
+    except (config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
+        remedy = "Set KUBECONFIG or --kubeconfig to a kubeconfig file, and --context to one of its contexts."
+        raise ClusterError(f"there is no cluster to talk to: {str(error).rstrip('.')}. {remedy}") from error
+    return Cluster(client.ApiClient(configuration), namespace or default)
+
+
+class _Absent(ClusterError):
+    """404 of a named object, where its kind is served."""
+
+
+def _namespace_of_context(path: str | None, context: str) -> str:
+    contexts, current = config.list_kube_config_contexts(path)  # type: ignore[no-untyped-call]
+    chosen = next((each for each in contexts if each["name"] == context), current)
+    return str(chosen["context"].get("namespace") or "default")
+
+
+def _namespace_of_pod() -> str:
+    return Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace").read_text("utf-8").strip()
+
+
+def _refusal(status: int, data: bytes, resource: Resource, host: str) -> ClusterError:
+    """Turn an answer into a sentence; the body is a Status object, or a proxy's page."""
+    body = _status_object(data)
+    message = str(body.get("message") or data[:500].decode(errors="replace")).strip().rstrip(".")
+    details = body.get("details") or {}
+    if status == 404 and details.get("name"):
+        return _Absent(f"{message}.", status)
+    if status == 404:
+        return ClusterError(
+            f"{host} does not know {resource}: install the CRDs of modelward, or look whether --context names the right"
+            " cluster.",
+            status,
+        )
+    if status == 401:
+        return ClusterError(f"{host} does not accept these credentials: sign in again, or choose --context.", status)
+    if status == 403:
+        return ClusterError(f"{message}. Ask who runs the cluster for that right.", status)
+    if status == 409:
+        return ClusterError(f"{message}. Choose another name, or look at what is there.", status)
+    if status == 429 or status >= 500:
+        return ClusterError(f"{host} is overloaded or broken: {status} {message}. Try again.", status)
+    return ClusterError(f"{message}.", status)
+
+
+def _status_object(data: bytes) -> Object:
+    try:
+        body = json.loads(data)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
