@@ -35,6 +35,7 @@ _PAGES = {
     "ModelVersion": "model-version.md",
     "LifecyclePolicy": "lifecycle-policy.md",
     "ModelEvaluation": "model-evaluation.md",
+    "ModelApproval": "model-approval.md",
 }
 
 

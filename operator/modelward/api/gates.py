@@ -325,6 +325,13 @@ class Gate(ApiModel):
             says=lambda gate: f"gate '{gate.name}' does not have exactly one kind: {_GIVE_ONE_KIND}",
             holds=lambda gate: _kinds_given(gate) == 1,
         ),
+        CelRule(
+            rule="!has(self.window) || !(has(self.query) || has(self.evaluation) || has(self.job))",
+            message="window is for gates that count: leave it out of a query, which has its range in its PromQL, out of an"
+            " evaluation, which has maxAge, and out of a job",
+            holds=lambda gate: gate.window is None or (gate.query, gate.evaluation, gate.job) == (None, None, None),
+            field_path=".window",
+        ),
     )
 
     name: ObjectName = Field(description="Name of the gate, unique in its list; status.gates reports by it.")
@@ -368,7 +375,8 @@ class Gate(ApiModel):
     )
     window: Interval | None = Field(
         default=None,
-        description="Look only at the newest evidence, so far back. Not implemented yet: a rollout with such a gate is held.",
+        description="Judge in windows of this length rather than from the start of the stage on: what was counted starts anew when"
+        " one is over, and its verdict stands until the next one has its own. Each window spends the gate's alpha anew.",
     )
     advisory: bool = Field(default=False, description="True: the gate is reported and never blocks or rolls back.")
 

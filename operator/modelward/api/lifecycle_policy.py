@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from modelward.api.gates import Gate, GateList
+from modelward.api.gates import Gate, GateList, Reference
 from modelward.api.types import (
     AS_SET,
     ApiModel,
@@ -21,6 +21,8 @@ from modelward.api.types import (
     ObjectMeta,
     Rules,
     ShortText,
+    all_different,
+    as_map,
     unique,
 )
 
@@ -45,6 +47,11 @@ class UnknownAction(StrEnum):
 class FirstVersionRequirement(StrEnum):
     APPROVAL = "Approval"
     WATCH = "Watch"
+
+
+class ResponseAction(StrEnum):
+    ALERT = "Alert"
+    ROLLBACK = "Rollback"
 
 
 class LabelSelector(ApiModel):
@@ -86,6 +93,16 @@ _NO_WEIGHT_HERE = CelRule(
     field_path=".approvals",
 )
 
+_TEN_INTERVALS = CelRule(
+    rule=(
+        "!has(self.gates) || self.gates.all(gate, !has(gate.window)"
+        " || duration(gate.window).getSeconds() >= 10 * duration(self.interval).getSeconds())"
+    ),
+    message="a gate's window is shorter than ten intervals, which a comparison needs: lengthen the window or shorten the interval",
+    holds=lambda stage: all(gate.window is None or gate.window >= 10 * stage.interval for gate in stage.gates),
+    field_path=".gates",
+)
+
 Approvals = Annotated[tuple[ApprovalDemand, ...], Field(max_length=16)]
 
 
@@ -101,7 +118,7 @@ class ValidationStage(ApiModel):
 class ShadowStage(ApiModel):
     """Mirrored traffic: no user sees an answer of the candidate."""
 
-    cel_rules: ClassVar[Rules] = (_NO_WEIGHT_HERE,)
+    cel_rules: ClassVar[Rules] = (_NO_WEIGHT_HERE, _TEN_INTERVALS)
 
     mirror_percent: Annotated[int, Field(ge=1, le=100)] = Field(
         default=100, description="The share of users' requests, in percent, that is also sent to the candidate."
@@ -145,6 +162,7 @@ class CanaryStage(ApiModel):
             holds=lambda stage: all(lower < upper for lower, upper in pairwise(_weights(stage))),
             field_path=".steps",
         ),
+        _TEN_INTERVALS,
     )
 
     steps: Annotated[tuple[CanaryStep, ...], Field(min_length=1, max_length=32)] = Field(
@@ -202,13 +220,134 @@ class StandbyPolicy(ApiModel):
     warm_for: Duration = Field(default=timedelta(hours=72), description="How long a previous version stays in Standby.")
 
 
+ALL_GATES = "*"
+
+
+class MonitoringResponse(ApiModel):
+    """What a gate that fails in production does."""
+
+    gate: Annotated[str, Field(pattern=r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$", min_length=1, max_length=63)] = Field(
+        description="Name of a gate of this list of gates, or '*' for all that have no response of their own."
+    )
+    then: ResponseAction = Field(
+        description="Alert: the condition Performing turns False, with a Warning event. Rollback: that, and all traffic goes"
+        " back to the previous version if its pods are still warm; the version that failed is latched."
+    )
+
+
+def _unique_responses(responses: tuple[MonitoringResponse, ...]) -> tuple[MonitoringResponse, ...]:
+    if not all_different(response.gate for response in responses):
+        raise ValueError("Duplicate value: give each gate one response")
+    return responses
+
+
+def _limits_are_absolute(monitoring: Any) -> bool:
+    rates = [rate for gate in monitoring.gates for rate in (gate.error_rate, gate.latency) if rate is not None]
+    return all(rate.abort_above is not None for rate in rates)
+
+
+def _references_are_baselines(monitoring: Any) -> bool:
+    drifts = [drift for gate in monitoring.gates for drift in (gate.drift, gate.prediction_drift) if drift is not None]
+    return all(drift.reference is Reference.BASELINE for drift in drifts)
+
+
+def _bounds_are_absolute(monitoring: Any) -> bool:
+    bounds = [bound for gate in monitoring.gates for bound in (gate.quality, gate.evaluation) if bound is not None]
+    return all(bound.versus_incumbent is None for bound in bounds)
+
+
+def _windows_hold_a_look(monitoring: Any) -> bool:
+    windows = (monitoring.window, *(gate.window for gate in monitoring.gates if gate.window is not None))
+    return all(window >= monitoring.interval for window in windows)
+
+
+def _responses_name_gates(monitoring: Any) -> bool:
+    blocking = {gate.name for gate in monitoring.gates if not gate.advisory}
+    return all(response.gate == ALL_GATES or response.gate in blocking for response in monitoring.responses)
+
+
+class Monitoring(ApiModel):
+    """Gates that go on for as long as a version serves. There is no incumbent to compare with: every bound is absolute."""
+
+    cel_rules: ClassVar[Rules] = (
+        CelRule(
+            rule=(
+                "self.gates.all(gate, (!has(gate.errorRate) || has(gate.errorRate.abortAbove))"
+                " && (!has(gate.latency) || has(gate.latency.abortAbove)))"
+            ),
+            message="production has no incumbent that maxIncrease could compare with: give errorRate and latency gates abortAbove,"
+            " the share that is too much",
+            holds=_limits_are_absolute,
+            field_path=".gates",
+        ),
+        CelRule(
+            rule=(
+                "self.gates.all(gate, (!has(gate.drift) || gate.drift.reference == 'Baseline')"
+                " && (!has(gate.predictionDrift) || gate.predictionDrift.reference == 'Baseline'))"
+            ),
+            message="production has no incumbent to drift from: use reference Baseline in drift and predictionDrift gates",
+            holds=_references_are_baselines,
+            field_path=".gates",
+        ),
+        CelRule(
+            rule=(
+                "self.gates.all(gate, (!has(gate.quality) || !has(gate.quality.versusIncumbent))"
+                " && (!has(gate.evaluation) || !has(gate.evaluation.versusIncumbent)))"
+            ),
+            message="production has no incumbent for versusIncumbent: give quality and evaluation gates min or max alone",
+            holds=_bounds_are_absolute,
+            field_path=".gates",
+        ),
+        CelRule(
+            rule=(
+                "duration(self.window) >= duration(self.interval)"
+                " && self.gates.all(gate, !has(gate.window) || duration(gate.window) >= duration(self.interval))"
+            ),
+            message="a window is shorter than the interval, so that it would hold no look: lengthen it or shorten the interval",
+            holds=_windows_hold_a_look,
+            field_path=".window",
+        ),
+        CelRule(
+            rule=(
+                "!has(self.responses) || self.responses.all(response, response.gate == '*'"
+                " || self.gates.exists(gate, gate.name == response.gate && !gate.advisory))"
+            ),
+            message="a response names no gate of monitoring.gates that may block: name one that is not advisory, or '*' for all",
+            holds=_responses_name_gates,
+            field_path=".responses",
+        ),
+    )
+
+    interval: Interval = Field(default=timedelta(hours=1), description="The time between two looks at the gates.")
+    window: Interval = Field(
+        default=timedelta(hours=24), description="The window of gates that count and give none of their own."
+    )
+    gates: Annotated[GateList, Field(min_length=1)] = Field(
+        description="Gates on what serves: errorRate and latency with abortAbove, drift and predictionDrift against the Baseline,"
+        " dataQuality, quality, fairness, query, evaluation."
+    )
+    alpha: Annotated[Number, Field(gt=0, le=0.2)] = Field(
+        default=0.01,
+        description="The probability of a false alarm in one window, split over the gates that decide by statistics.",
+    )
+    responses: Annotated[
+        tuple[MonitoringResponse, ...],
+        Field(max_length=33, json_schema_extra=as_map("gate")),
+        AfterValidator(_unique_responses),
+    ] = Field(default=(), description="What a gate that fails does; Alert for those that are not named.")
+
+    def response_to(self, gate: str) -> ResponseAction:
+        """What a failure of this gate does; one that is named comes before all."""
+        chosen = {response.gate: response.then for response in self.responses}
+        return chosen.get(gate, chosen.get(ALL_GATES, ResponseAction.ALERT))
+
+
 class ProductionStage(ApiModel):
     """What happens after promotion."""
 
     watch: Watch | None = Field(default=None, description="Goes on judging the canary's gates after promotion.")
-    monitoring: FreeForm | None = Field(
-        default=None,
-        description="Gates and responses for as long as a version serves. Not implemented yet: a rollout is held.",
+    monitoring: Monitoring | None = Field(
+        default=None, description="Gates and responses for as long as a version serves; none when left out."
     )
     standby: StandbyPolicy = Field(
         default=StandbyPolicy(), description="How previous versions are kept, for a rollback."
@@ -290,18 +429,20 @@ def unsupported(policy: LifecyclePolicySpec, model_gates: Iterable[Gate] = ()) -
     sections = {
         "spec.minimumTier": policy.minimum_tier,
         "spec.requires": policy.requires,
-        "spec.stages.production.monitoring": stages.production.monitoring,
     }
     gates = [
         *_unsupported_gates("spec.stages.validation.gates", stages.validation.gates),
         *_unsupported_gates("spec.stages.shadow.gates", stages.shadow.gates if stages.shadow else ()),
         *_unsupported_gates("spec.stages.canary.gates", stages.canary.gates if stages.canary else ()),
+        *_unsupported_gates("spec.stages.production.monitoring.gates", _monitored(stages)),
         *_unsupported_gates("spec.gates", model_gates),
     ]
     return (*(path for path, value in sections.items() if value is not None), *gates)
 
 
+def _monitored(stages: Stages) -> tuple[Gate, ...]:
+    return stages.production.monitoring.gates if stages.production.monitoring else ()
+
+
 def _unsupported_gates(path: str, gates: Iterable[Gate]) -> Iterable[str]:
-    for gate in gates:
-        fields = {"job": gate.job, "window": gate.window}
-        yield from (f"{path}[{gate.name}].{field}" for field, value in fields.items() if value is not None)
+    return (f"{path}[{gate.name}].job" for gate in gates if gate.job is not None)

@@ -21,6 +21,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from modelward.api.lifecycle_policy import LifecyclePolicy
 from modelward.api.model import Model
+from modelward.api.model_approval import ModelApproval
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import ModelVersion
 from modelward.api.status import ModelStatus, VersionStatus
@@ -118,6 +119,20 @@ KINDS = (
             Column("Version", ".spec.version", "The version that was evaluated."),
             Column("Name", ".spec.name", "Which evaluation."),
             Column("At", ".spec.at", "When it was measured."),
+            _AGE,
+        ),
+    ),
+    Kind(
+        ModelApproval,
+        "modelapprovals",
+        "mapr",
+        (
+            Column("Model", ".spec.model", "The Model."),
+            Column("Version", ".spec.version", "The version that is decided about."),
+            Column("Decision", ".spec.decision", "What was decided."),
+            Column("Role", ".spec.role", "The role in which it was decided."),
+            Column("Approver", ".spec.approver", "Who decided."),
+            Column("Expires", ".spec.expiresAt", "When it ends to count.", "date", priority=1),
             _AGE,
         ),
     ),

@@ -55,6 +55,9 @@ class VersionReference(ApiModel):
     version: str = Field(description="Name of the version.", max_length=63)
     digest: str = Field(description="Digest of the version's spec as it was first deployed.", max_length=71)
     since: Timestamp = Field(description="When the version came to this role.")
+    policy_digest: str = Field(
+        default="", description="Digest of the policy it was promoted under, which its monitoring follows.", max_length=71
+    )
 
 
 class RolloutStatus(ApiModel):
@@ -143,6 +146,22 @@ class GateStatus(ApiModel):
     at: Timestamp = Field(description="When it was judged.")
 
 
+class MonitoringStatus(ApiModel):
+    """What the monitoring of the version that serves has found."""
+
+    version: str = Field(description="The version that is monitored.", max_length=63)
+    since: Timestamp = Field(description="Since when it serves.")
+    evidence_at: Timestamp | None = Field(
+        default=None, description="When its pods could last be read; what they counted until then is in the gates."
+    )
+    problem: str | None = Field(
+        default=None, description="Why nothing is measured, as one sentence.", max_length=2048
+    )
+    gates: tuple[GateStatus, ...] = Field(
+        default=(), description="The newest verdict of each gate of stages.production.monitoring.", max_length=32
+    )
+
+
 class WeightStatus(ApiModel):
     """One version's share of the users' requests, or of mirrored ones."""
 
@@ -185,6 +204,9 @@ class ModelStatus(ApiModel):
     failed: tuple[FailedVersion, ...] = Field(default=(), description="Latched versions, newest first.", max_length=20)
     challengers: tuple[ChallengerStatus, ...] = Field(default=(), description="Shadowed versions.", max_length=10)
     gates: tuple[GateStatus, ...] = Field(default=(), description="The newest verdict of each gate.", max_length=128)
+    monitoring: MonitoringStatus | None = Field(
+        default=None, description="The monitoring of what serves, for as long as it does."
+    )
     traffic: TrafficStatus | None = Field(default=None, description="How requests are split.")
     history: tuple[HistoryEntry, ...] = Field(default=(), description="What happened, newest first.", max_length=20)
     next_check_at: Timestamp | None = Field(default=None, description="When the operator looks again at the latest.")
@@ -202,6 +224,11 @@ class VersionStatus(ApiModel):
         default=None,
         description="What its current stage has measured: sums, not raw data.",
         # One owner for all of it: otherwise managedFields would name every pod and feature.
+        json_schema_extra={"x-kubernetes-map-type": "atomic"},
+    )
+    monitoring: Record | None = Field(
+        default=None,
+        description="What its monitoring in production has measured: sums, not raw data.",
         json_schema_extra={"x-kubernetes-map-type": "atomic"},
     )
     conditions: tuple[Condition, ...] = Field(default=(), description="What is true of the version now.", max_length=32)

@@ -13,9 +13,9 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
+from modelward.api.digests import digest_of_model
 from modelward.api.model_version import Baseline
 from modelward.cli.distributions import Distribution, UnusableColumn, describe_categories, describe_numbers
-from modelward.lifecycle.digests import digest_of_model
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 
 from modelward.api import reasons
+from modelward.api.digests import digest_of_model
 from modelward.api.gates import Gate, kind_of
 from modelward.api.lifecycle_policy import LifecyclePolicy, LifecyclePolicySpec
 from modelward.api.model import GateStage, ModelGate, ModelSpec
 from modelward.api.types import ApiModel
-from modelward.lifecycle.digests import digest_of_model
 from modelward.lifecycle.snapshot import Policy, Problem
 
 _GATED = {GateStage.VALIDATION: "validation", GateStage.SHADOW: "shadow", GateStage.CANARY: "canary"}

@@ -15,6 +15,7 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from modelward.api import reasons
+from modelward.api.digests import digest_of_model, version_digest
 from modelward.api.lifecycle_policy import LifecyclePolicy, LifecyclePolicySpec
 from modelward.api.model import Model, Route
 from modelward.api.model_evaluation import ModelEvaluation
@@ -23,7 +24,6 @@ from modelward.api.status import ModelStatus, Stage, VersionStatus
 from modelward.lifecycle import evidence as evidence_of
 from modelward.lifecycle import policies
 from modelward.lifecycle.assess import Subject, due, subjects
-from modelward.lifecycle.digests import digest_of_model, version_digest
 from modelward.lifecycle.evidence import Evidence
 from modelward.lifecycle.snapshot import DeploymentView, Policy, Problem, RouteView, Snapshot, VersionView
 from modelward.metrics.prometheus import QueryNames

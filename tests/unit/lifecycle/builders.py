@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from modelward.api.digests import version_digest
 from modelward.api.lifecycle_policy import LifecyclePolicySpec
 from modelward.api.model import Model
 from modelward.api.model_version import ModelVersionSpec
@@ -26,7 +27,6 @@ from modelward.api.status import (
     WeightStatus,
 )
 from modelward.lifecycle.decide import decide
-from modelward.lifecycle.digests import version_digest
 from modelward.lifecycle.plan import Plan
 from modelward.lifecycle.policies import policy_digest
 from modelward.lifecycle.snapshot import DeploymentView, Policy, Problem, RouteView, Snapshot, VersionView

@@ -36,7 +36,7 @@ from functools import cache
 
 import pytest
 
-from modelward.lifecycle.digests import version_digest
+from modelward.api.digests import version_digest
 from modelward.lifecycle.evidence import Evidence
 from modelward.stats.readings import PodReading, QueryAnswer, Reading
 from tests.unit.lifecycle.builders import NOW, Given, model, policy, version_spec

@@ -6,7 +6,7 @@ import pytest
 
 from modelward.api.lifecycle_policy import LifecyclePolicySpec
 from modelward.api.model_version import ModelVersionSpec
-from modelward.lifecycle.digests import version_digest
+from modelward.api.digests import version_digest
 from modelward.lifecycle.policies import policy_digest
 from modelward.lifecycle.snapshot import VersionView
 from modelward.traffic import service, workloads
