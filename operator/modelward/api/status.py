@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PlainSerializer
 
+from modelward.api.model_approval import Standing
 from modelward.api.types import ApiModel, Record
 
 
@@ -56,7 +57,9 @@ class VersionReference(ApiModel):
     digest: str = Field(description="Digest of the version's spec as it was first deployed.", max_length=71)
     since: Timestamp = Field(description="When the version came to this role.")
     policy_digest: str = Field(
-        default="", description="Digest of the policy it was promoted under, which its monitoring follows.", max_length=71
+        default="",
+        description="Digest of the policy it was promoted under, which its monitoring follows.",
+        max_length=71,
     )
 
 
@@ -154,9 +157,7 @@ class MonitoringStatus(ApiModel):
     evidence_at: Timestamp | None = Field(
         default=None, description="When its pods could last be read; what they counted until then is in the gates."
     )
-    problem: str | None = Field(
-        default=None, description="Why nothing is measured, as one sentence.", max_length=2048
-    )
+    problem: str | None = Field(default=None, description="Why nothing is measured, as one sentence.", max_length=2048)
     gates: tuple[GateStatus, ...] = Field(
         default=(), description="The newest verdict of each gate of stages.production.monitoring.", max_length=32
     )
@@ -186,6 +187,91 @@ class HistoryEntry(ApiModel):
     message: str = Field(default="", description="What happened, as a sentence.", max_length=2048)
 
 
+class EvaluationReference(ApiModel):
+    """One evaluation that was shown to an approver."""
+
+    name: str = Field(description="Name of the ModelEvaluation.", max_length=253)
+    digest: str = Field(description="Digest of its spec.", max_length=71)
+
+
+class Covers(ApiModel):
+    """What the digest of a decision covers: a change of any of it makes another digest."""
+
+    version_digest: str = Field(description="Digest of the version's spec.", max_length=71)
+    policy_digest: str = Field(description="Digest of the pinned policy and gates.", max_length=71)
+    evaluations: tuple[EvaluationReference, ...] = Field(
+        default=(), description="The newest evaluation of each name.", max_length=64
+    )
+
+
+class PendingApproval(ApiModel):
+    """An approval that a rollout waits for, or will wait for later."""
+
+    role: str = Field(description="The role in which somebody has to approve.", max_length=63)
+    version: str = Field(description="The version.", max_length=63)
+    subject_digest: str = Field(description="What a ModelApproval has to carry as spec.subjectDigest.", max_length=71)
+    standing_digest: str = Field(
+        default="",
+        description="What a standing approval has to carry: it covers the Model and the policy.",
+        max_length=71,
+    )
+    before: str = Field(description="What waits for it, such as Shadow or 50 % of requests.", max_length=64)
+    missing: int = Field(description="How many people still have to approve in this role.")
+    due: bool = Field(default=False, description="True: the rollout waits for it now. False: it will, later.")
+    since: Timestamp = Field(description="Since when it is asked for.")
+    covers: Covers = Field(description="What the digest covers.")
+    refused: tuple[Annotated[str, Field(max_length=512)], ...] = Field(
+        default=(), description="Approvals in this role that do not count, and why.", max_length=16
+    )
+
+
+class DecisionStatus(ApiModel):
+    """A decision by a person, as it was when it was first seen: deleting the object afterwards changes nothing."""
+
+    name: str = Field(description="Name of the ModelApproval.", max_length=253)
+    uid: str = Field(description="Its uid.", max_length=64)
+    decision: str = Field(description="Approve, Reject, Override, Exception or Reviewed.", max_length=16)
+    role: str = Field(description="The role.", max_length=63)
+    approver: str = Field(description="Who decided.", max_length=256)
+    version: str = Field(default="", description="The version.", max_length=63)
+    subject_digest: str = Field(default="", description="What was seen.", max_length=71)
+    reason: str = Field(default="", description="Why.", max_length=1024)
+    tier: str = Field(default="", description="Exception only: the tier that is allowed.", max_length=16)
+    standing: Standing | None = Field(default=None, description="The bounds of a standing approval.")
+    used_for: tuple[Annotated[str, Field(max_length=71)], ...] = Field(
+        default=(), description="Digests of the versions that a standing approval let through.", max_length=1000
+    )
+    at: Timestamp = Field(description="When it was made, by the API server's clock.")
+    seen_at: Timestamp = Field(description="When the operator first saw it.")
+    expires_at: Timestamp | None = Field(default=None, description="When it ends to count.")
+    trusted: bool = Field(
+        default=True, description="Were the admission policies in place when it was made, so that it is who it says?"
+    )
+
+
+class AuditHead(ApiModel):
+    """The newest link of the audit chain that was carried out."""
+
+    seq: int = Field(description="Its number.")
+    hash: str = Field(description="Its hash.", max_length=71)
+
+
+class ReviewStatus(ApiModel):
+    """The newest review of the Model as a whole."""
+
+    at: Timestamp = Field(description="When.")
+    by: str = Field(description="By whom.", max_length=256)
+
+
+class RiskTierStatus(ApiModel):
+    """The tier that the team claims, and the lowest that the risk assessment allows."""
+
+    declared: str = Field(description="What spec.riskTier says.", max_length=16)
+    floor: str = Field(description="The lowest tier that the policy gives to the risk assessment.", max_length=16)
+    because: str = Field(default="", description="Which answer made it so.", max_length=512)
+    subject_digest: str = Field(description="What an Exception has to carry as spec.subjectDigest.", max_length=71)
+
+
 class ModelStatus(ApiModel):
     """The state machine's memory and the user's picture of it."""
 
@@ -209,6 +295,21 @@ class ModelStatus(ApiModel):
     )
     traffic: TrafficStatus | None = Field(default=None, description="How requests are split.")
     history: tuple[HistoryEntry, ...] = Field(default=(), description="What happened, newest first.", max_length=20)
+    pending_approvals: tuple[PendingApproval, ...] = Field(
+        default=(), description="Approvals that are still lacking.", max_length=16
+    )
+    decisions: tuple[DecisionStatus, ...] = Field(
+        default=(), description="Decisions by people, newest first, as first seen.", max_length=128
+    )
+    decisions_since: Timestamp | None = Field(
+        default=None, description="Decisions made up to then that are not listed are known, and over."
+    )
+    review: ReviewStatus | None = Field(default=None, description="The newest review.")
+    review_due: Timestamp | None = Field(default=None, description="When the next review is due.")
+    risk_tier: RiskTierStatus | None = Field(default=None, description="Claimed tier and lowest tier allowed.")
+    audit: AuditHead | None = Field(
+        default=None, description="The newest link of the audit chain that was carried out."
+    )
     next_check_at: Timestamp | None = Field(default=None, description="When the operator looks again at the latest.")
     conditions: tuple[Condition, ...] = Field(default=(), description="What is true of the Model now.", max_length=32)
 
