@@ -157,7 +157,16 @@ GOOD: dict[str, Manifest] = {
               approvals: [{role: risk, beforeWeight: 50}]
             production:
               watch: {duration: 24h}
-              monitoring: {interval: 1h, gates: [], responses: []}
+              monitoring:
+                interval: 30m
+                gates:
+                  - {name: errors, errorRate: {abortAbove: 0.05}, window: 2h}
+                  - {name: slow, latency: {slo: 250ms, abortAbove: 0.1}}
+                  - {name: inputs-drift, drift: {threshold: 0.2, maxDriftedShare: 0.3}, window: 168h}
+                  - {name: inputs, dataQuality: {maxMissing: 0.05}}
+                  - {name: labels, quality: {metric: Recall, min: 0.8}, advisory: true}
+                  - {name: saturation, query: {source: platform, query: "max(queue_depth)", max: 10}}
+                responses: [{gate: errors, then: Rollback}, {gate: "*", then: Alert}]
               standby: {keep: 1, replicas: 2, warmFor: 72h}
             firstVersion: {require: Approval}
           onUnknown: {deadline: 2h, then: Pause}
@@ -205,11 +214,19 @@ def _bad_gate(field: str, says: str, /, **gate: Any) -> Bad:
     return Bad(manifest, f"spec.stages.shadow.gates[0]{field}", says)
 
 
+def _bad_monitoring(field: str, says: str, /, gate: Any = None, **settings: Any) -> Bad:
+    """A policy whose production stage has this monitoring, with one good gate `g` unless another is given."""
+    gates = [gate or {"name": "g", "dataQuality": {"maxMissing": 0.1}}]
+    manifest = changed(GOOD[_POLICY], spec__stages={"production": {"monitoring": {"gates": gates, **settings}}})
+    return Bad(manifest, f"{_MONITORING}.{field}", says)
+
+
 _MODEL = "a model behind a gateway"
 _VERSION = "a version with an inline baseline"
 _POLICY = "a policy with every stage"
 _EVALUATION = "an evaluation"
 _FEATURES = "spec__baseline__features"
+_MONITORING = "spec.stages.production.monitoring"
 _DURATION = "write hours, minutes, seconds and milliseconds, such as 1h30m"
 _LATENCY = {"latency": {"slo": "1s"}}
 
@@ -377,6 +394,67 @@ BAD: dict[str, Bad] = {
         _POLICY, "spec.appliesTo.tiers[1]", "Duplicate value", spec__appliesTo__tiers=["High", "High"]
     ),
     "an unknown action": _bad(_POLICY, "spec.onUnknown.then", spec__onUnknown__then="Promote"),
+    # Monitoring
+    "a monitoring without gates": _bad(_POLICY, f"{_MONITORING}.gates", spec__stages__production__monitoring={}),
+    "a monitored error rate without a limit of its own": _bad_monitoring(
+        "gates", "give errorRate and latency gates abortAbove", {"name": "g", "errorRate": {"maxIncrease": 0.01}}
+    ),
+    "a monitored latency without a limit of its own": _bad_monitoring(
+        "gates", "give errorRate and latency gates abortAbove", {"name": "g", **_LATENCY}
+    ),
+    "a monitored drift from the incumbent": _bad_monitoring(
+        "gates", "use reference Baseline", {"name": "g", "drift": {"reference": "Incumbent"}}
+    ),
+    "a monitored drift of answers from the incumbent": _bad_monitoring(
+        "gates", "use reference Baseline", {"name": "g", "predictionDrift": {"reference": "Incumbent"}}
+    ),
+    "a monitored quality against the incumbent": _bad_monitoring(
+        "gates",
+        "give quality and evaluation gates min or max alone",
+        {"name": "g", "quality": {"metric": "Recall", "versusIncumbent": {"maxDecrease": 0.1}}},
+    ),
+    "a monitored evaluation against the incumbent": _bad_monitoring(
+        "gates",
+        "give quality and evaluation gates min or max alone",
+        {"name": "g", "evaluation": {"name": "holdout", "metric": "auc", "versusIncumbent": {"maxDecrease": 0.1}}},
+    ),
+    "a window that holds no look": _bad_monitoring(
+        "window", "shorter than the interval", {"name": "g", "dataQuality": {"maxMissing": 0.1}, "window": "5m"}
+    ),
+    "a default window that holds no look": _bad_monitoring("window", "shorter than the interval", window="5m"),
+    "a response to a gate that is not there": _bad_monitoring(
+        "responses", "a response names no gate", responses=[{"gate": "latency", "then": "Rollback"}]
+    ),
+    "a response to an advisory gate": _bad_monitoring(
+        "responses",
+        "a response names no gate",
+        {"name": "g", "dataQuality": {"maxMissing": 0.1}, "advisory": True},
+        responses=[{"gate": "g", "then": "Rollback"}],
+    ),
+    "two responses to one gate": _bad_monitoring(
+        "responses[1]", "Duplicate value", responses=[{"gate": "g", "then": "Alert"}, {"gate": "g", "then": "Rollback"}]
+    ),
+    "a response that nobody knows": _bad_monitoring(
+        "responses[0].then", "", responses=[{"gate": "g", "then": "Pause"}]
+    ),
+    "a window of a query": _bad_gate(
+        ".window", "leave it out of a query", query={"source": "p", "query": "up", "min": 1}, window="1h"
+    ),
+    "a window of an evaluation": _bad_gate(
+        ".window", "leave it out of a query", evaluation={"name": "holdout", "metric": "auc", "min": 0.8}, window="1h"
+    ),
+    "a shadow's window of a few intervals": _bad(
+        _POLICY,
+        "spec.stages.shadow.gates",
+        "shorter than ten intervals",
+        spec__stages__shadow__gates=[{"name": "g", **_LATENCY, "window": "5m"}],
+    ),
+    "a canary's window of a few intervals": _bad(
+        _POLICY,
+        "spec.stages.canary.gates",
+        "shorter than ten intervals",
+        spec__stages__canary__gates=[{"name": "g", **_LATENCY, "window": "5m"}],
+    ),
     # Gates
     "a gate of no kind": _bad_gate("", "gate 'g' does not have exactly one kind: give it exactly one of errorRate"),
     "a gate of two kinds": _bad_gate(

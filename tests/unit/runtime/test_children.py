@@ -181,7 +181,7 @@ async def test_a_version_that_no_digest_can_be_made_of_blocks_nothing_and_is_tol
 
 async def test_a_policy_that_no_digest_can_be_made_of_blocks_no_model() -> None:
     cluster = Cluster()
-    stages = {"production": {"monitoring": {"limit": 2**60}}}
+    stages = {"validation": {"gates": [{"name": "checked", "job": {"limit": 2**60}}]}}
     cluster.put(LIFECYCLE_POLICIES, "broken", spec={"appliesTo": {"tiers": ["Low"], "priority": 9}, "stages": stages})
     await cluster.look()
     assert cluster.conditions()["Ready"][:2] == ("True", "Promoted")
