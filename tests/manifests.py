@@ -58,6 +58,67 @@ GOOD: dict[str, Manifest] = {
         "metadata": {"name": "churn"},
         "spec": {},
     },
+    "a model with all that the register holds": yaml.safe_load(
+        """
+        apiVersion: modelward.dev/v1alpha1
+        kind: Model
+        metadata: {name: churn}
+        spec:
+          modelID: MDL-0117
+          description: Gradient-boosted trees over a year of usage.
+          purpose: Estimates which subscribers will leave within a quarter.
+          businessContext: The retention desk calls the thousand most likely to leave.
+          type: Vendor
+          family: churn-by-country
+          provider: {name: Acme, model: leaver, version: "3"}
+          owner: {team: retention-ml, contact: retention-ml@example.com, accountable: Ada}
+          businessOwner: {team: subscriptions}
+          stakeholders: [{name: privacy-office, role: Compliance, contact: privacy@example.com}]
+          riskTier: High
+          riskAssessment: {impact: High, autonomy: Supervised, reversibility: Easy, regulatoryExposure: Indirect, rationale: People call.}
+          regulations: [GDPR]
+          documents: [{type: ValidationReport, uri: https://docs.example.com/churn, digest: DIGEST}]
+          useRestrictions: [Not for pricing]
+          limitations: [Weak for subscribers of less than a month]
+          humanOversight: {mode: HumanInTheLoop, description: A person calls., contact: retention@example.com}
+          consumers: [{name: desk, team: retention, contact: desk@example.com, purpose: Whom to call}]
+          dependsOn: [{model: usage, namespace: data}, {external: weather service, purpose: Season}]
+          review: {interval: 4380h}
+          monitoring: {dashboardURL: https://dash.example.com/churn, checks: [{name: lift, uri: https://dash.example.com/lift}]}
+          retraining: {cadence: monthly, triggers: [drift], pipeline: https://pipelines.example.com/churn}
+          retirement: {planned: "2028-01-01", criteria: No lift for a quarter, successor: MDL-0300}
+          retention: {days: 3650, basis: Contract}
+    """.replace("DIGEST", _DIGEST)
+    ),
+    "a version with all that the register holds": yaml.safe_load(
+        """
+        apiVersion: modelward.dev/v1alpha1
+        kind: ModelVersion
+        metadata: {name: churn-v8}
+        spec:
+          model: churn
+          version: v8
+          artifact: {uri: s3://models/churn/v8, digest: DIGEST, encryption: {method: SSE-KMS, key: alias/models}}
+          builtBy: [ada@example.com]
+          validators: [grace@example.com]
+          lineage:
+            run: {id: r-881, uri: https://runs.example.com/881, user: ada}
+            code: {repo: https://git.example.com/churn, commit: 0a1b2c, authors: [ada@example.com]}
+            parameters: {depth: 6, rate: 0.1, loss: {name: log}}
+            environment: {image: registry.example.com/train@DIGEST, lockDigest: DIGEST}
+            datasets: [{name: subscribers, uri: s3://data/subscribers, version: "12", digest: DIGEST, classification: Internal}]
+            features: [{name: usage, uri: https://features.example.com/usage, version: "3"}]
+            context: [{name: rules of the desk, type: Rules, uri: s3://rules/desk, digest: DIGEST}]
+          schema:
+            inputs: [{name: income, type: double}, {name: region, type: string, required: false}]
+            outputs: [{name: score, type: double}]
+          modelCard: {uri: https://docs.example.com/churn/v8, digest: DIGEST}
+          license: Apache-2.0
+          baseModel: {name: leaver-base, digest: DIGEST, license: MIT}
+          validUntil: "2027-12-01T00:00:00Z"
+          deprecation: {since: "2026-12-01", sunset: "2027-02-01", reason: superseded}
+    """.replace("DIGEST", _DIGEST)
+    ),
     "a version with an inline baseline": yaml.safe_load(
         """
         apiVersion: modelward.dev/v1alpha1
@@ -77,7 +138,7 @@ GOOD: dict[str, Manifest] = {
                 nodeSelector: {accelerator: none}
           builtBy: [ada@example.com]
           lineage:
-            run: r-881
+            run: {id: r-881}
             code: {repo: https://git.example.com/churn, commit: 0a1b2c}
             datasets: [{name: subscribers, digest: DIGEST}]
             environment: {image: registry.example.com/train@DIGEST}
@@ -126,8 +187,20 @@ GOOD: dict[str, Manifest] = {
         metadata: {name: strict}
         spec:
           appliesTo: {tiers: [High], namespaceSelector: {matchLabels: {env: live}}, priority: 10}
-          minimumTier: {impact: High}
-          requires: {fields: [modelCard, owner], documents: [ValidationReport]}
+          minimumTier:
+            impact: {Low: Low, High: High}
+            autonomy: {Full: Medium}
+            rules: [{when: {impact: [High], autonomy: [Full]}, tier: Critical}]
+          requires: {fields: [modelCard, owner], documents: [ValidationReport], independentValidators: true}
+          data: {permittedClassifications: [Public, Internal]}
+          licenses: {permitted: [Apache-2.0, MIT], denied: [AGPL-3.0-only]}
+          review: {interval: 4380h}
+          evaluation: {maxAge: 2160h}
+          retention: {minimumDays: 3650}
+          identityMap:
+            people:
+              - {name: Ada, usernames: [ada], identities: [ada@example.com], teams: [retention-ml]}
+            matchByName: true
           stages:
             validation:
               gates:
@@ -154,7 +227,7 @@ GOOD: dict[str, Manifest] = {
                 - {name: feedback, quality: {metric: Recall, min: 0.8, versusIncumbent: {maxDecrease: 0.02}}, minSamples: 500}
                 - {name: fair, fairness: {metric: AdverseActionRatio, group: sex, min: 0.8, minGroupSize: 200}}
               alpha: 0.05
-              approvals: [{role: risk, beforeWeight: 50}]
+              approvals: [{role: risk, count: 2, independent: true, beforeWeight: 50}]
             production:
               watch: {duration: 24h}
               monitoring:
@@ -223,6 +296,7 @@ def _bad_monitoring(field: str, says: str, /, gate: Any = None, **settings: Any)
 
 _MODEL = "a model behind a gateway"
 _VERSION = "a version with an inline baseline"
+_REGISTERED = "a version with all that the register holds"
 _POLICY = "a policy with every stage"
 _EVALUATION = "an evaluation"
 _FEATURES = "spec__baseline__features"
@@ -262,7 +336,56 @@ BAD: dict[str, Bad] = {
     "a gate in a stage that does not exist": _bad(
         _MODEL, "spec.gates[0].stages[0]", spec__gates=[{"name": "a", **_LATENCY, "stages": ["Standby"]}]
     ),
+    "an answer with a space": _bad(_MODEL, "spec.riskAssessment.impact", spec__riskAssessment={"impact": "very high"}),
+    "a document without a place": _bad(_MODEL, "spec.documents[0].uri", spec__documents=[{"type": "DevelopmentPlan"}]),
+    "a document with a short digest": _bad(
+        _MODEL, "spec.documents[0].digest", spec__documents=[{"type": "Plan", "uri": "s3://plan", "digest": "sha256:a"}]
+    ),
+    "a dependency on nothing": _bad(
+        _MODEL, "spec.dependsOn[0]", "give exactly one of model and external", spec__dependsOn=[{"purpose": "none"}]
+    ),
+    "a dependency on two things": _bad(
+        _MODEL,
+        "spec.dependsOn[0]",
+        "give exactly one of model and external",
+        spec__dependsOn=[{"model": "usage", "external": "table"}],
+    ),
+    "a namespace of something outside": _bad(
+        _MODEL,
+        "spec.dependsOn[0].namespace",
+        "namespace belongs to model",
+        spec__dependsOn=[{"external": "table", "namespace": "data"}],
+    ),
+    "a consumer twice": _bad(
+        _MODEL, "spec.consumers[1]", "Duplicate value", spec__consumers=[{"name": "desk"}, {"name": "desk"}]
+    ),
+    "a dashboard that is no address": _bad(
+        _MODEL, "spec.monitoring.dashboardURL", spec__monitoring={"dashboardURL": "javascript:alert(1)"}
+    ),
+    "a review without an interval": _bad(_MODEL, "spec.review.interval", spec__review={}),
+    "a retirement at no day": _bad(_MODEL, "spec.retirement.planned", spec__retirement={"planned": "2027-02-30"}),
+    "a retention of nothing": _bad(_MODEL, "spec.retention.days", spec__retention={"days": 0}),
+    "an owner without a team": _bad(
+        _MODEL, "spec.businessOwner.team", spec__businessOwner={"contact": "a@example.com"}
+    ),
     # ModelVersion
+    "a run without a name": _bad(
+        _VERSION, "spec.lineage.run", "a run is named by id, uri or both", spec__lineage__run={"user": "ada"}
+    ),
+    "code without a commit": _bad(_VERSION, "spec.lineage.code.commit", spec__lineage__code__commit=_ABSENT),
+    "a data set twice": _bad(
+        _VERSION, "spec.lineage.datasets[1]", "Duplicate value", spec__lineage__datasets=[{"name": "a"}, {"name": "a"}]
+    ),
+    "a data set without a name": _bad(
+        _VERSION, "spec.lineage.datasets[0].name", spec__lineage__datasets=[{"digest": _DIGEST}]
+    ),
+    "an input without a type": _bad(_VERSION, "spec.schema.inputs[0].type", spec__schema={"inputs": [{"name": "a"}]}),
+    "a card without a place": _bad(_VERSION, "spec.modelCard.uri", spec__modelCard={}),
+    "a sunset at a time of day": _bad(
+        _VERSION, "spec.deprecation.sunset", spec__deprecation={"since": "2026-12-01", "sunset": "2027-01-01T00:00:00Z"}
+    ),
+    "a validator twice": _bad(_VERSION, "spec.validators[1]", "Duplicate value", spec__validators=["a", "a"]),
+    "an end of validity without a zone": _bad(_VERSION, "spec.validUntil", spec__validUntil="2027-01-01 09:00"),
     "a version object of another name": _bad(
         _VERSION, "", "rename the object or correct spec.model and spec.version", metadata__name="churn-v9"
     ),
@@ -341,6 +464,31 @@ BAD: dict[str, Bad] = {
         spec__baseline={"configMap": "churn-v8-baseline"},
     ),
     # LifecyclePolicy
+    "a tier that does not exist in a table": _bad(
+        _POLICY, "spec.minimumTier.impact.High", spec__minimumTier__impact={"High": "Extreme"}
+    ),
+    "a rule for a tier without an answer": _bad(
+        _POLICY,
+        "spec.minimumTier.rules[0].when",
+        "when names no answer",
+        spec__minimumTier__rules=[{"when": {}, "tier": "High"}],
+    ),
+    "a demand for a field that nobody has": _bad(
+        _POLICY, "spec.requires.fields[0]", spec__requires__fields=["modelcard"]
+    ),
+    "a document demanded twice": _bad(
+        _POLICY, "spec.requires.documents[1]", "Duplicate value", spec__requires__documents=["Plan", "Plan"]
+    ),
+    "a quorum of nobody": _bad(
+        _POLICY, "spec.stages.canary.approvals[0].count", spec__stages__canary__approvals=[{"role": "risk", "count": 0}]
+    ),
+    "a person twice": _bad(
+        _POLICY,
+        "spec.identityMap.people[1]",
+        "Duplicate value",
+        spec__identityMap__people=[{"name": "Ada"}, {"name": "Ada"}],
+    ),
+    "a review every day and a half": _bad(_POLICY, "spec.review.interval", _DURATION, spec__review__interval="1.5d"),
     "canary weights that fall": _bad(
         _POLICY,
         "spec.stages.canary.steps",
@@ -602,9 +750,27 @@ CHANGES: dict[str, Change] = {
         spec__serving__template__spec__nodeSelector=_ABSENT,
         spec__serving__template__spec__affinity={"accelerator": "none"},
     ),
-    "lineage may not change": _change(_VERSION, _IMMUTABLE, spec__lineage__run="r-882"),
+    "lineage may not change": _change(_VERSION, _IMMUTABLE, spec__lineage__run__id="r-882"),
     "a part of the lineage may not be renamed": _change(
-        _VERSION, _IMMUTABLE, spec__lineage__run=_ABSENT, spec__lineage__context="r-881"
+        _VERSION, _IMMUTABLE, spec__lineage__run=_ABSENT, spec__lineage__context=[{"name": "r-881"}]
+    ),
+    "a part of the parameters may not be renamed": _change(
+        _REGISTERED,
+        _IMMUTABLE,
+        spec__lineage__parameters__depth=_ABSENT,
+        spec__lineage__parameters__levels=6,
+    ),
+    "a validator may not be exchanged": _change(_REGISTERED, _IMMUTABLE, spec__validators=["eve@example.com"]),
+    "the schema may not change": _change(_REGISTERED, _IMMUTABLE, spec__schema__outputs__0__type="float"),
+    "the model card may not change": _change(_REGISTERED, _IMMUTABLE, spec__modelCard__digest=_ABSENT),
+    "the licence may not change": _change(_REGISTERED, _IMMUTABLE, spec__license="MIT"),
+    "the base model may not change": _change(_REGISTERED, _IMMUTABLE, spec__baseModel=_ABSENT),
+    "the end of validity may not be put off": _change(_REGISTERED, _IMMUTABLE, spec__validUntil="2030-01-01T00:00:00Z"),
+    "a data set may not be exchanged": _change(
+        _REGISTERED, _IMMUTABLE, spec__lineage__datasets__0__classification="Public"
+    ),
+    "a risk assessment may change": _change(
+        "a model with all that the register holds", None, spec__riskAssessment__impact="Low"
     ),
     "lineage may not be taken away": _change(_VERSION, _IMMUTABLE, spec__lineage=_ABSENT),
     "counts may not change": _change(

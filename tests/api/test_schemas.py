@@ -11,6 +11,7 @@ from modelward.api.lifecycle_policy import LifecyclePolicy
 from modelward.api.model import Model
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import ModelVersion
+from modelward.api.schema import KINDS as SERVED
 from tests.api.conftest import Answer, ApiServer
 from tests.manifests import BAD, CHANGES, GOOD, KINDS, Bad, Change, Manifest
 
@@ -192,6 +193,7 @@ def test_a_model_is_shown_with_its_columns(api_server: ApiServer) -> None:
             "SERVING",
             "DRIFT",
             "PREVIOUS",
+            "TYPE",
             "REVIEW-DUE",
             "AGE",
         ]
@@ -223,4 +225,4 @@ _SHORT = {"Model": "mdl", "ModelVersion": "mv", "LifecyclePolicy": "mlp", "Model
 
 def test_the_category_lists_all_kinds(api_server: ApiServer) -> None:
     names = api_server.kubectl("api-resources", "--categories=modelward", "-o", "name").split()
-    assert names == [f"{plural}.modelward.dev" for plural in sorted(KINDS.values())]
+    assert names == [f"{plural}.modelward.dev" for plural in sorted(kind.plural for kind in SERVED)]

@@ -14,16 +14,17 @@ from modelward.api.types import (
     ApiModel,
     CelRule,
     Duration,
-    FreeForm,
     Interval,
     LabelValue,
     Number,
     ObjectMeta,
+    ObjectName,
     Rules,
     ShortText,
     all_different,
     as_map,
     unique,
+    unique_names,
 )
 
 
@@ -79,7 +80,15 @@ class AppliesTo(ApiModel):
 class ApprovalDemand(ApiModel):
     """An approval by a person that has to be there."""
 
-    role: ShortText = Field(description="The role in which somebody has to approve, such as risk.")
+    role: ObjectName = Field(description="The role in which somebody has to approve, such as risk.")
+    count: Annotated[int, Field(ge=1, le=16)] = Field(
+        default=1, description="How many different people have to approve in this role."
+    )
+    independent: bool = Field(
+        default=False,
+        description="True: only people count who, by identityMap, are not of the team that owns the Model. Whoever built the version"
+        " never counts.",
+    )
     before_weight: Annotated[int, Field(ge=1, le=100)] | None = Field(
         default=None,
         description="Canary only: the approval is needed before the candidate gets this share of traffic, in percent.",
@@ -361,6 +370,10 @@ class FirstVersion(ApiModel):
         default=FirstVersionRequirement.WATCH,
         description="Watch: it takes all traffic after Validation, under the watch. Approval: somebody has to approve first.",
     )
+    role: ObjectName = Field(
+        default="release",
+        description="Approval only: the role in which somebody has to approve, where the validation stage demands no approval itself.",
+    )
 
 
 class Stages(ApiModel):
@@ -396,17 +409,212 @@ class RollbackPolicy(ApiModel):
     )
 
 
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", min_length=1, max_length=63)]
+Words = Annotated[tuple[Word, ...], Field(max_length=32, json_schema_extra=AS_SET), AfterValidator(unique)]
+TierTable = Annotated[dict[ShortText, RiskTier], Field(max_length=16)]
+
+
+def _asks_something(condition: Any) -> bool:
+    return any((condition.impact, condition.autonomy, condition.reversibility, condition.regulatory_exposure))
+
+
+class TierCondition(ApiModel):
+    """Answers of a risk assessment: each question that is named here has one of the words given for it."""
+
+    cel_rules: ClassVar[Rules] = (
+        CelRule(
+            rule=" || ".join(
+                f"has(self.{field}) && size(self.{field}) > 0"
+                for field in ("impact", "autonomy", "reversibility", "regulatoryExposure")
+            ),
+            message="when names no answer: give impact, autonomy, reversibility or regulatoryExposure",
+            holds=_asks_something,
+        ),
+    )
+
+    impact: Words = Field(default=(), description="Any of these answers to impact.")
+    autonomy: Words = Field(default=(), description="Any of these answers to autonomy.")
+    reversibility: Words = Field(default=(), description="Any of these answers to reversibility.")
+    regulatory_exposure: Words = Field(default=(), description="Any of these answers to regulatoryExposure.")
+
+
+class TierRule(ApiModel):
+    """Answers that together ask for a higher tier than each of them."""
+
+    when: TierCondition = Field(description="The answers; all questions that are named have to fit.")
+    tier: RiskTier = Field(description="The least tier then.")
+
+
+class MinimumTier(ApiModel):
+    """The least tier by risk assessment: the highest that any table or rule gives."""
+
+    impact: TierTable = Field(default={}, description="For each answer to impact, the least tier.")
+    autonomy: TierTable = Field(default={}, description="For each answer to autonomy, the least tier.")
+    reversibility: TierTable = Field(default={}, description="For each answer to reversibility, the least tier.")
+    regulatory_exposure: TierTable = Field(
+        default={}, description="For each answer to regulatoryExposure, the least tier."
+    )
+    rules: Annotated[tuple[TierRule, ...], Field(max_length=32)] = Field(
+        default=(), description="Answers that together ask for a higher tier than each of them."
+    )
+
+
+class RequiredField(StrEnum):
+    """The fields of Model and ModelVersion that a policy may ask for."""
+
+    MODEL_ID = "modelID"
+    DESCRIPTION = "description"
+    PURPOSE = "purpose"
+    BUSINESS_CONTEXT = "businessContext"
+    PROVIDER = "provider"
+    OWNER = "owner"
+    BUSINESS_OWNER = "businessOwner"
+    STAKEHOLDERS = "stakeholders"
+    RISK_ASSESSMENT = "riskAssessment"
+    REGULATIONS = "regulations"
+    USE_RESTRICTIONS = "useRestrictions"
+    LIMITATIONS = "limitations"
+    HUMAN_OVERSIGHT = "humanOversight"
+    CONSUMERS = "consumers"
+    DEPENDS_ON = "dependsOn"
+    FAMILY = "family"
+    REVIEW = "review"
+    MONITORING = "monitoring"
+    RETRAINING = "retraining"
+    RETIREMENT = "retirement"
+    RETENTION = "retention"
+    ARTIFACT = "artifact"
+    ENCRYPTION = "artifact.encryption"
+    RUN = "lineage.run"
+    CODE = "lineage.code"
+    PARAMETERS = "lineage.parameters"
+    ENVIRONMENT = "lineage.environment"
+    DATASETS = "lineage.datasets"
+    FEATURES = "lineage.features"
+    CONTEXT = "lineage.context"
+    BUILT_BY = "builtBy"
+    VALIDATORS = "validators"
+    SCHEMA = "schema"
+    MODEL_CARD = "modelCard"
+    BASELINE = "baseline"
+    LICENSE = "license"
+    BASE_MODEL = "baseModel"
+    VALID_UNTIL = "validUntil"
+
+
+class Requires(ApiModel):
+    """What the register has to hold before a version reaches production."""
+
+    fields: Annotated[
+        tuple[RequiredField, ...], Field(max_length=64, json_schema_extra=AS_SET), AfterValidator(unique)
+    ] = Field(default=(), description="Fields of the Model, or of the requested ModelVersion, that have to be set.")
+    documents: Words = Field(
+        default=(),
+        description="Types of documents that have to be in spec.documents of the Model, each with its digest, such as ValidationReport.",
+    )
+    independent_validators: bool = Field(
+        default=False,
+        description="True: the ModelVersion names validators, and none of them built it or is, by identityMap, of the owning team.",
+    )
+
+
+class DataRules(ApiModel):
+    """Which data a version may be made from."""
+
+    permitted_classifications: Words = Field(
+        default=(),
+        description="The classifications that a data set of the lineage may have; each has to declare one then. Any when left out.",
+    )
+
+
+class LicenseRules(ApiModel):
+    """Licences of models that a version builds on, as SPDX identifiers; upper and lower case are the same."""
+
+    permitted: Words = Field(default=(), description="Only these; any that is not denied when left out.")
+    denied: Words = Field(default=(), description="Never these.")
+
+
+class ReviewRules(ApiModel):
+    """How often a Model is reviewed."""
+
+    interval: Interval = Field(
+        description="The longest time between two reviews; a Model may ask for a shorter one. A review is a ModelApproval Reviewed."
+    )
+
+
+class EvaluationRules(ApiModel):
+    """How old the evaluations of what serves may become."""
+
+    max_age: Interval = Field(description="The newest valid evaluation of the serving version is not older than this.")
+
+
+class RetentionRules(ApiModel):
+    """How long records have to be kept."""
+
+    minimum_days: Annotated[int, Field(ge=1, le=36_525)] = Field(
+        description="The least number of days that spec.retention of a Model has to promise."
+    )
+
+
+class Person(ApiModel):
+    """One person, under all the names that a version or an approval may know them by."""
+
+    name: ShortText = Field(description="The person's name, told apart from every other in this list.")
+    usernames: Annotated[
+        tuple[ShortText, ...], Field(max_length=16, json_schema_extra=AS_SET), AfterValidator(unique)
+    ] = Field(default=(), description="User names that the API server knows the person by.")
+    identities: Annotated[
+        tuple[ShortText, ...], Field(max_length=32, json_schema_extra=AS_SET), AfterValidator(unique)
+    ] = Field(
+        default=(),
+        description="Names in builtBy, validators, lineage.run.user and lineage.code.authors, such as mail addresses.",
+    )
+    teams: Annotated[tuple[ShortText, ...], Field(max_length=16, json_schema_extra=AS_SET), AfterValidator(unique)] = (
+        Field(default=(), description="The teams that the person is of, as spec.owner.team names them.")
+    )
+
+
+class IdentityMap(ApiModel):
+    """Who is who. A name that is not found here denies whatever asks for independence."""
+
+    people: Annotated[
+        tuple[Person, ...], Field(max_length=1000, json_schema_extra=as_map("name")), AfterValidator(unique_names)
+    ] = Field(default=(), description="The people who build, validate and approve.")
+    match_by_name: bool = Field(
+        default=False,
+        description="True: a name that is in no entry is a person of its own, told apart from others by its spelling. Only where user"
+        " names are the names that versions carry.",
+    )
+
+
 class LifecyclePolicySpec(ApiModel):
     """What the Models of a risk tier have to go through."""
 
     applies_to: AppliesTo = Field(default=AppliesTo(), description="The Models that the policy is for.")
-    minimum_tier: FreeForm | None = Field(
+    minimum_tier: MinimumTier | None = Field(
         default=None,
-        description="The least tier by risk assessment. Not implemented yet: a rollout under such a policy is held.",
+        description="The least tier that a Model may claim, by the answers of its spec.riskAssessment; any tier when left out.",
     )
-    requires: FreeForm | None = Field(
-        default=None,
-        description="Fields and documents a Model must have. Not implemented yet: a rollout under such a policy is held.",
+    requires: Requires = Field(
+        default=Requires(), description="What the register has to hold before a version reaches production."
+    )
+    data: DataRules = Field(default=DataRules(), description="Which data a version may be made from.")
+    licenses: LicenseRules = Field(
+        default=LicenseRules(), description="Under which licences a model may be that a version builds on."
+    )
+    review: ReviewRules | None = Field(
+        default=None, description="How often a Model is reviewed; when left out, as often as the Model itself says."
+    )
+    evaluation: EvaluationRules | None = Field(
+        default=None, description="How old the evaluations of what serves may become; not looked at when left out."
+    )
+    retention: RetentionRules | None = Field(
+        default=None, description="How long records have to be kept; when left out, the policy asks for nothing."
+    )
+    identity_map: IdentityMap = Field(
+        default=IdentityMap(),
+        description="Who is who: the people behind user names, mail addresses and commit authors. Without it nobody can be told from"
+        " the builders of a version, and no approval counts.",
     )
     stages: Stages = Field(default=Stages(), description="The stages of a rollout, their gates and approvals.")
     on_unknown: OnUnknown = Field(default=OnUnknown(), description="What to do when evidence stays away.")
@@ -426,18 +634,13 @@ def unsupported(policy: LifecyclePolicySpec, model_gates: Iterable[Gate] = ()) -
     They are never ignored: a rollout under them is held, and names them.
     """
     stages = policy.stages
-    sections = {
-        "spec.minimumTier": policy.minimum_tier,
-        "spec.requires": policy.requires,
-    }
-    gates = [
+    return (
         *_unsupported_gates("spec.stages.validation.gates", stages.validation.gates),
         *_unsupported_gates("spec.stages.shadow.gates", stages.shadow.gates if stages.shadow else ()),
         *_unsupported_gates("spec.stages.canary.gates", stages.canary.gates if stages.canary else ()),
         *_unsupported_gates("spec.stages.production.monitoring.gates", _monitored(stages)),
         *_unsupported_gates("spec.gates", model_gates),
-    ]
-    return (*(path for path, value in sections.items() if value is not None), *gates)
+    )
 
 
 def _monitored(stages: Stages) -> tuple[Gate, ...]:

@@ -6,13 +6,16 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from modelward.api.gates import Gate
-from modelward.api.lifecycle_policy import RiskTier
+from modelward.api.lifecycle_policy import RiskTier, Word
 from modelward.api.types import (
     AS_SET,
     NAME_IS_A_DNS_LABEL,
     ApiModel,
+    CelRule,
     ChangeRule,
-    FreeForm,
+    Day,
+    Digest,
+    Interval,
     LongText,
     ObjectMeta,
     ObjectName,
@@ -41,10 +44,152 @@ class GateStage(StrEnum):
 
 
 class Owner(ApiModel):
-    """Who answers for the model."""
+    """A team that answers for the model."""
 
-    team: ShortText = Field(description="The team that owns the model.")
+    team: ShortText = Field(description="The team.")
     contact: ShortText | None = Field(default=None, description="How to reach the team, such as a mail address.")
+    accountable: ShortText | None = Field(default=None, description="The person in that team who is accountable.")
+
+
+class Stakeholder(ApiModel):
+    """Somebody with a say in the model, or an interest in it."""
+
+    name: ShortText = Field(description="A person, a team or a committee.")
+    role: ShortText | None = Field(default=None, description="What they have to do with it, such as Compliance.")
+    contact: ShortText | None = Field(default=None, description="How to reach them.")
+
+
+class Provider(ApiModel):
+    """Who made a model that was bought or is called over the network."""
+
+    name: ShortText = Field(description="The vendor.")
+    model: ShortText | None = Field(default=None, description="The vendor's name of the model.")
+    version: ShortText | None = Field(default=None, description="The vendor's version of it.")
+
+
+class RiskAssessment(ApiModel):
+    """What could go wrong, in words that the policy's minimumTier knows."""
+
+    impact: Word | None = Field(
+        default=None, description="How bad a wrong answer is, such as Low, Medium, High or Severe."
+    )
+    autonomy: Word | None = Field(
+        default=None, description="How much happens without a person, such as Advisory, Supervised or Full."
+    )
+    reversibility: Word | None = Field(
+        default=None, description="How well a wrong answer can be undone, such as Easy, Costly or Irreversible."
+    )
+    regulatory_exposure: Word | None = Field(
+        default=None, description="How much of what it does is regulated, such as None, Indirect or Direct."
+    )
+    rationale: LongText = Field(default="", description="Why these answers, for whoever reviews them.")
+
+
+class Document(ApiModel):
+    """A document about the model; a policy may ask for some types."""
+
+    type: Word = Field(description="What it is, such as DevelopmentPlan or ValidationReport.")
+    uri: Annotated[LongText, Field(min_length=1)] = Field(description="Where it is.")
+    digest: Digest | None = Field(
+        default=None, description="Digest of its content; without it the document fulfils no policy."
+    )
+
+
+class HumanOversight(ApiModel):
+    """How people stay in charge."""
+
+    mode: ShortText = Field(description="Who decides, such as HumanInTheLoop, HumanOnTheLoop or HumanInCommand.")
+    description: LongText = Field(default="", description="Who oversees what, and how they can step in.")
+    contact: ShortText | None = Field(default=None, description="Who can step in at any time.")
+
+
+class Consumer(ApiModel):
+    """A system or a team that relies on the model's answers."""
+
+    name: ShortText = Field(description="The system.")
+    team: ShortText | None = Field(default=None, description="The team that runs it.")
+    contact: ShortText | None = Field(default=None, description="How to reach them when the model changes.")
+    purpose: LongText = Field(default="", description="What they use the answers for.")
+
+
+class Dependency(ApiModel):
+    """Something whose answers the model relies on: another Model, or something outside."""
+
+    cel_rules: ClassVar[Rules] = (
+        CelRule(
+            rule="has(self.model) != has(self.external)",
+            message="an entry of dependsOn is either a Model or external: give exactly one of model and external",
+            holds=lambda dependency: (dependency.model is None) != (dependency.external is None),
+        ),
+        CelRule(
+            rule="!has(self.__namespace__) || has(self.model)",
+            message="namespace belongs to model: leave it out beside external",
+            holds=lambda dependency: dependency.namespace is None or dependency.model is not None,
+            field_path=".namespace",
+        ),
+    )
+
+    model: ObjectName | None = Field(default=None, description="Name of a Model of this cluster.")
+    namespace: ObjectName | None = Field(default=None, description="Its namespace; this one when left out.")
+    external: ShortText | None = Field(
+        default=None, description="Something outside of this cluster, such as a vendor's API or a table."
+    )
+    purpose: LongText = Field(default="", description="What it is needed for.")
+
+
+class Review(ApiModel):
+    """How often the model is reviewed."""
+
+    interval: Interval = Field(
+        description="The longest time between two reviews. The policy's counts if it is shorter."
+    )
+
+
+class MonitoringCheck(ApiModel):
+    """Something that is watched outside of this operator."""
+
+    name: ShortText = Field(description="What is watched.")
+    uri: LongText | None = Field(default=None, description="Where its state can be seen.")
+
+
+class Monitoring(ApiModel):
+    """How the model is watched, besides the gates of the policy."""
+
+    dashboard_url: Annotated[str, Field(pattern=r"^https?://", max_length=2048)] | None = Field(
+        default=None,
+        alias="dashboardURL",
+        description="The dashboard that people look at. The operator never calls it.",
+    )
+    checks: Annotated[
+        tuple[MonitoringCheck, ...],
+        Field(max_length=32, json_schema_extra=as_map("name")),
+        AfterValidator(unique_names),
+    ] = Field(default=(), description="What is watched elsewhere; for a model that is not served here, its monitoring.")
+
+
+class Retraining(ApiModel):
+    """When and how the model is trained anew."""
+
+    cadence: ShortText | None = Field(default=None, description="How often, such as monthly.")
+    triggers: Annotated[
+        tuple[ShortText, ...], Field(max_length=16, json_schema_extra=AS_SET), AfterValidator(unique)
+    ] = Field(default=(), description="What else calls for it, such as drift or a new product.")
+    pipeline: LongText | None = Field(default=None, description="The pipeline that does it.")
+
+
+class Retirement(ApiModel):
+    """When and how the model goes away."""
+
+    planned: Day | None = Field(default=None, description="The day on which it is to be retired.")
+    criteria: LongText = Field(default="", description="What would make it be retired earlier.")
+    successor: ShortText | None = Field(default=None, description="What takes its place.")
+
+
+class Retention(ApiModel):
+    """How long its evaluations, approvals and audit records are kept after it is gone."""
+
+    days: Annotated[int, Field(ge=1, le=36_525)] = Field(description="The number of days.")
+    basis: LongText = Field(default="", description="What asks for it, such as a law or a contract.")
 
 
 class ProductionIntent(ApiModel):
@@ -183,14 +328,56 @@ class ModelSpec(ApiModel):
         alias="modelID",
         description="The number of the model in the organisation's register, such as MDL-0042. Immutable.",
     )
-    type: ShortText = Field(
-        default="Classification", description="What kind of model it is, such as Classification or Regression."
-    )
+    description: LongText = Field(default="", description="What the model is and how it works.")
     purpose: LongText = Field(default="", description="What the model is for, in a sentence.")
-    owner: Owner | None = Field(default=None, description="The team that answers for the model.")
-    business_owner: FreeForm | None = Field(
-        default=None, description="The part of the business that the model works for."
+    business_context: LongText = Field(
+        default="", description="The decision or process that it serves, and what it is worth there."
     )
+    type: ShortText = Field(
+        default="Classification",
+        description="What kind of model it is. Any word; those that reports group by: Classification, Regression, Ranking,"
+        " Recommendation, Forecasting, Clustering, AnomalyDetection, Vision, Speech, LLM, Prompt, Agent, Rules, Optimization,"
+        " KnowledgeGraph, Vendor.",
+    )
+    family: ShortText | None = Field(
+        default=None, description="The models that it belongs to, such as one for each country of the same design."
+    )
+    provider: Provider | None = Field(
+        default=None, description="Who made it, if it was bought or is called over the network."
+    )
+    owner: Owner | None = Field(default=None, description="The team that builds the model and answers for it.")
+    business_owner: Owner | None = Field(default=None, description="The part of the business that the model works for.")
+    stakeholders: Annotated[
+        tuple[Stakeholder, ...], Field(max_length=32, json_schema_extra=as_map("name")), AfterValidator(unique_names)
+    ] = Field(default=(), description="Who else has a say in it, or an interest.")
+    risk_assessment: RiskAssessment | None = Field(
+        default=None,
+        description="What could go wrong; the policy's minimumTier computes from it the least tier allowed.",
+    )
+    regulations: Annotated[
+        tuple[ShortText, ...], Field(max_length=32, json_schema_extra=AS_SET), AfterValidator(unique)
+    ] = Field(default=(), description="Laws, rules and standards that it falls under, in your own words.")
+    documents: Annotated[tuple[Document, ...], Field(max_length=64)] = Field(
+        default=(), description="Documents about it, with their digests."
+    )
+    use_restrictions: Annotated[
+        tuple[ShortText, ...], Field(max_length=32, json_schema_extra=AS_SET), AfterValidator(unique)
+    ] = Field(default=(), description="What it must not be used for.")
+    limitations: Annotated[
+        tuple[ShortText, ...], Field(max_length=32, json_schema_extra=AS_SET), AfterValidator(unique)
+    ] = Field(default=(), description="Where it is known to be weak.")
+    human_oversight: HumanOversight | None = Field(default=None, description="How people stay in charge of it.")
+    consumers: Annotated[
+        tuple[Consumer, ...], Field(max_length=64, json_schema_extra=as_map("name")), AfterValidator(unique_names)
+    ] = Field(default=(), description="Who relies on its answers.")
+    depends_on: Annotated[tuple[Dependency, ...], Field(max_length=64)] = Field(
+        default=(), description="Whose answers it relies on: other Models, and what is outside of the cluster."
+    )
+    review: Review | None = Field(default=None, description="How often it is reviewed.")
+    monitoring: Monitoring | None = Field(default=None, description="How it is watched, besides the policy's gates.")
+    retraining: Retraining | None = Field(default=None, description="When and how it is trained anew.")
+    retirement: Retirement | None = Field(default=None, description="When and how it goes away.")
+    retention: Retention | None = Field(default=None, description="How long its records are kept after it is gone.")
     risk_tier: RiskTier = Field(
         default=RiskTier.LOW,
         description="The risk tier that the team claims; the policy for the tier says what a rollout needs.",
@@ -212,7 +399,7 @@ class ModelSpec(ApiModel):
 
 
 class Model(ApiModel):
-    """A machine-learning model: what it is, who owns it, and which version should serve."""
+    """A model, learned or not: what it is, who owns it, and which version should serve."""
 
     cel_rules: ClassVar[Rules] = (NAME_IS_A_DNS_LABEL,)
 

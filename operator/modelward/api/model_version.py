@@ -5,7 +5,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError, WithJsonSchema, model_validator
 
 from modelward.api.types import (
     AS_SET,
@@ -13,6 +13,7 @@ from modelward.api.types import (
     ApiModel,
     CelRule,
     ChangeRule,
+    Day,
     Digest,
     FreeForm,
     Interval,
@@ -33,6 +34,15 @@ class FeatureKind(StrEnum):
     CATEGORICAL = "Categorical"
 
 
+class Encryption(ApiModel):
+    """How the artifact is encrypted where it lies."""
+
+    method: ShortText = Field(description="The method, such as AES-256-GCM or SSE-KMS.")
+    key: LongText | None = Field(
+        default=None, description="Which key, as the key service names it. Never the key itself."
+    )
+
+
 class Artifact(ApiModel):
     """What training produced."""
 
@@ -41,6 +51,7 @@ class Artifact(ApiModel):
     )
     digest: Digest = Field(description="SHA-256 of the artifact's content, as sha256: and 64 hex digits.")
     format: ShortText = Field(default="unspecified", description="What kind of file it is, such as sklearn or onnx.")
+    encryption: Encryption | None = Field(default=None, description="How it is encrypted where it lies.")
 
 
 class Autoscaling(ApiModel):
@@ -106,26 +117,128 @@ PodTemplate = Annotated[
 ]
 
 
-_LINEAGE = {
-    "run": "The training run, as the tracking server names it.",
-    "code": "Repository and commit of the training code.",
-    "parameters": "Parameters of the training.",
-    "environment": "Image and lock file that the training ran in.",
-    "datasets": "The data sets: name, URI, version, digest, classification.",
-    "features": "The features that the model reads.",
-    "context": "Anything else that shaped the model, such as prompts or rules.",
-}
-Lineage = Annotated[
-    FreeForm,
-    WithJsonSchema(
-        {
-            "type": "object",
-            "maxProperties": 256,
-            "properties": {name: {**_ANYTHING, "description": text} for name, text in _LINEAGE.items()},
-            **_ANYTHING,
-        }
-    ),
+Parameters = Annotated[FreeForm, WithJsonSchema(_OPEN_MAP)]
+Identities = Annotated[tuple[ShortText, ...], Field(max_length=32, json_schema_extra=AS_SET), AfterValidator(unique)]
+
+
+class Run(ApiModel):
+    """The training run."""
+
+    cel_rules: ClassVar[Rules] = (
+        CelRule(
+            rule="has(self.id) || has(self.uri)",
+            message="a run is named by id, uri or both: give one of them",
+            holds=lambda run: run.id is not None or run.uri is not None,
+        ),
+    )
+
+    id: ShortText | None = Field(default=None, description="The run, as the tracking server names it.")
+    uri: LongText | None = Field(default=None, description="Where the run can be looked at.")
+    user: ShortText | None = Field(default=None, description="Who started it; that person may not approve the version.")
+
+
+class Code(ApiModel):
+    """The training code."""
+
+    repo: Annotated[LongText, Field(min_length=1)] = Field(description="Repository of the training code.")
+    commit: ShortText = Field(description="The commit that was run.")
+    authors: Identities = Field(
+        default=(), description="Who wrote the commits since the version before; none of them may approve the version."
+    )
+
+
+class Environment(ApiModel):
+    """What the training ran in."""
+
+    image: LongText | None = Field(default=None, description="Image of the container, by digest.")
+    lock_digest: Digest | None = Field(default=None, description="Digest of the lock file of the dependencies.")
+
+
+class Dataset(ApiModel):
+    """One data set."""
+
+    name: ShortText = Field(description="Name of the data set.")
+    uri: LongText | None = Field(default=None, description="Where it is.")
+    version: ShortText | None = Field(default=None, description="Which version of it, as its store counts.")
+    digest: Digest | None = Field(default=None, description="Digest of its content; the blast radius is found by it.")
+    classification: ShortText | None = Field(
+        default=None, description="How confidential it is, such as Internal; a policy may permit only some."
+    )
+
+
+class FeatureSource(ApiModel):
+    """A feature, or a group of them, that the model reads."""
+
+    name: ShortText = Field(description="Name of the feature or of the feature view.")
+    uri: LongText | None = Field(default=None, description="Where it comes from, such as a feature store.")
+    version: ShortText | None = Field(default=None, description="Which version of its definition.")
+
+
+class ContextSource(ApiModel):
+    """What shapes the answers without being trained on: a document, a prompt, a source of knowledge, a set of rules."""
+
+    name: ShortText = Field(description="Name of the source.")
+    type: ShortText = Field(default="Document", description="What it is, such as Document, Prompt, Knowledge or Rules.")
+    uri: LongText | None = Field(default=None, description="Where it is.")
+    digest: Digest | None = Field(default=None, description="Digest of its content.")
+
+
+class Lineage(ApiModel):
+    """What a version was made from."""
+
+    run: Run | None = Field(default=None, description="The training run.")
+    code: Code | None = Field(default=None, description="Repository and commit of the training code.")
+    parameters: Parameters | None = Field(default=None, description="Parameters of the training.")
+    environment: Environment | None = Field(default=None, description="Image and lock file that the training ran in.")
+    datasets: Annotated[
+        tuple[Dataset, ...], Field(max_length=64, json_schema_extra=as_map("name")), AfterValidator(unique_names)
+    ] = Field(default=(), description="The data sets that the version was trained, tuned and tested with.")
+    features: Annotated[
+        tuple[FeatureSource, ...], Field(max_length=500, json_schema_extra=as_map("name")), AfterValidator(unique_names)
+    ] = Field(default=(), description="The features that the model reads.")
+    context: Annotated[
+        tuple[ContextSource, ...], Field(max_length=64, json_schema_extra=as_map("name")), AfterValidator(unique_names)
+    ] = Field(
+        default=(),
+        description="Documents, prompts, rules and sources of knowledge that shape the answers without training.",
+    )
+
+
+class Column(ApiModel):
+    """One input or output."""
+
+    name: ShortText = Field(description="Name of the column.")
+    type: ShortText = Field(description="Its type, such as double, string or tensor(float32, [-1, 28, 28]).")
+    required: bool = Field(default=True, description="False: it may be left out of a request, or of an answer.")
+
+
+Columns = Annotated[
+    tuple[Column, ...], Field(max_length=500, json_schema_extra=as_map("name")), AfterValidator(unique_names)
 ]
+
+
+class VersionSchema(ApiModel):
+    """What the model takes and gives."""
+
+    inputs: Columns = Field(default=(), description="What a request carries.")
+    outputs: Columns = Field(default=(), description="What an answer carries.")
+
+
+class ModelCard(ApiModel):
+    """What people should know about a version before they use it."""
+
+    uri: Annotated[LongText, Field(min_length=1)] = Field(description="Where the card is.")
+    digest: Digest | None = Field(default=None, description="Digest of its content.")
+
+
+class Foundation(ApiModel):
+    """The model that a version was tuned from or calls."""
+
+    name: ShortText = Field(description="Name of the model, as its publisher writes it.")
+    digest: Digest | None = Field(default=None, description="Digest of its content; the blast radius is found by it.")
+    license: ShortText | None = Field(
+        default=None, description="Its licence, as an SPDX identifier; a policy may permit only some."
+    )
 
 
 class VersionServing(ApiModel):
@@ -284,8 +397,8 @@ class Baseline(ApiModel):
 class Deprecation(ApiModel):
     """Says that a version should not be used any more."""
 
-    since: ShortText = Field(description="The date from which on the version is deprecated.")
-    sunset: ShortText | None = Field(default=None, description="The date on which it goes away.")
+    since: Day = Field(description="The day from which on the version is deprecated, in UTC.")
+    sunset: Day | None = Field(default=None, description="The day from which on nobody should rely on it.")
     reason: LongText = Field(default="", description="Why, and what to use instead.")
 
 
@@ -313,6 +426,12 @@ class ModelVersionSpec(ApiModel):
         _stays("built_by", "builtBy"),
         _stays("lineage", "lineage"),
         _stays("baseline", "baseline"),
+        _stays("validators", "validators"),
+        _stays("io_schema", "schema"),
+        _stays("model_card", "modelCard"),
+        _stays("license", "license"),
+        _stays("base_model", "baseModel"),
+        _stays("valid_until", "validUntil"),
     )
 
     model: ObjectName = Field(description="Name of the Model, in this namespace; it may be created later.")
@@ -321,9 +440,23 @@ class ModelVersionSpec(ApiModel):
     serving: VersionServing | None = Field(
         default=None, description="The pods that serve the version; left out for one served elsewhere."
     )
-    built_by: Annotated[
-        tuple[ShortText, ...], Field(max_length=32, json_schema_extra=AS_SET), AfterValidator(unique)
-    ] = Field(default=(), description="The people who built the version; none of them may approve it.")
+    built_by: Identities = Field(
+        default=(), description="The people who built the version; none of them may approve it."
+    )
+    validators: Identities = Field(default=(), description="The people who validated the version.")
+    io_schema: VersionSchema | None = Field(
+        default=None, alias="schema", description="What the version takes and gives, column by column."
+    )
+    model_card: ModelCard | None = Field(
+        default=None, description="What people should know about the version before they use it."
+    )
+    license: ShortText | None = Field(default=None, description="Licence of the version, as an SPDX identifier.")
+    base_model: Foundation | None = Field(
+        default=None, description="The model that the version was tuned from, or calls."
+    )
+    valid_until: AwareDatetime | None = Field(
+        default=None, description="From when on the version should not serve any more."
+    )
     lineage: Lineage | None = Field(
         default=None, description="Run, code, data sets and environment the version was made from."
     )

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import (
@@ -171,6 +171,17 @@ def _with_one_exact_form(written: dict[str, Any]) -> dict[str, Any]:
     return written
 
 
+_WHOLE_DAY = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+
+
+def _as_day(value: object) -> object:
+    """Only ``2026-12-01``: pydantic by itself also takes numbers and points in time, which the API server refuses."""
+    if isinstance(value, date) or (isinstance(value, str) and _WHOLE_DAY.match(value)):
+        return value
+    raise ValueError(f"{value!r} is not a day: write year, month and day, such as 2026-12-01")
+
+
+Day = Annotated[date, BeforeValidator(_as_day), WithJsonSchema({"type": "string", "format": "date", "maxLength": 10})]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
 ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
 ShortText = Annotated[str, Field(min_length=1, max_length=256)]
