@@ -144,6 +144,12 @@ class GateStatus(ApiModel):
     bound: float | None = Field(default=None, description="What it is held against.")
     samples: int = Field(default=0, description="Number of requests or observations behind it.")
     method: str = Field(default="", description="How it was judged.", max_length=128)
+    window: str = Field(
+        default="",
+        description="The span of time, up to `at`, in which the samples were counted, such as 34m12s; empty where the"
+        " figure is of one moment.",
+        max_length=32,
+    )
     advisory: bool = Field(default=False, description="Reported, never blocking.")
     applies: bool = Field(default=True, description="False where there is nothing to compare with.")
     at: Timestamp = Field(description="When it was judged.")
@@ -185,6 +191,7 @@ class HistoryEntry(ApiModel):
     version: str = Field(description="Which version.", max_length=63)
     action: str = Field(description="What happened, as one word.", max_length=64)
     message: str = Field(default="", description="What happened, as a sentence.", max_length=2048)
+    actor: str = Field(default="", description="Who decided it; empty for the operator.", max_length=256)
 
 
 class EvaluationReference(ApiModel):
@@ -247,6 +254,7 @@ class DecisionStatus(ApiModel):
     trusted: bool = Field(
         default=True, description="Were the admission policies in place when it was made, so that it is who it says?"
     )
+    acted: bool = Field(default=False, description="Reject only: was it carried out?")
 
 
 class AuditHead(ApiModel):

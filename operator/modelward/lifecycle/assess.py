@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from modelward.api.gates import Gate
 from modelward.api.status import GateStatus, ModelStatus, Stage, format_time
+from modelward.api.types import format_duration
 from modelward.lifecycle import evidence as evidence_of
 from modelward.lifecycle.evidence import Evidence, Inputs, ShareResult, ShareVerdict
 from modelward.lifecycle.gates.verdict import Verdict
@@ -97,8 +98,8 @@ def assess(s: Snapshot) -> Assessment:
             rows += [said[row.name] if row.name in answered else row for row in _rows(s, subject, verdicts)]
         else:
             evidence = _fold(s, subject, evidence, reading)
-            folded[subject.version] = evidence
             verdicts = evidence_of.judge(evidence, subject.gates, _inputs(s, subject))
+            folded[subject.version] = evidence_of.recorded(evidence, verdicts, s.now)
             rows += _rows(s, subject, verdicts)
         if not subject.challenger:
             share = _share(s, subject, evidence)
@@ -231,6 +232,7 @@ def _rows(s: Snapshot, subject: Subject, verdicts: tuple[Verdict, ...]) -> list[
             bound=verdict.bound,
             samples=verdict.samples,
             method=verdict.method,
+            window="" if verdict.seconds is None else format_duration(timedelta(seconds=round(verdict.seconds))),
             advisory=verdict.advisory,
             applies=verdict.applies,
             at=s.now,

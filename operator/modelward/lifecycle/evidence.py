@@ -4,12 +4,15 @@ Pod metrics are cumulative, so what was counted since the last evaluation is the
 part of the memory. An evaluation is `fold`, then write the result to status, then act on `judge`. An operator killed before the
 write begins again from the old memory, whose difference to the next reading covers both intervals: nothing is lost and nothing
 counts twice.
+
+Bounds are sound from a start on, so that a gate with a `window` is judged in blocks: when one is over, its verdict is kept and the
+sums start anew.
 """
 
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -21,6 +24,7 @@ from modelward.api.types import format_duration
 from modelward.lifecycle.gates.registry import kind_for
 from modelward.lifecycle.gates.verdict import GateContext, Look, Result, State, Verdict, unknown
 from modelward.lifecycle.gates.wording import percent, requests
+from modelward.lifecycle.track import LONGEST, Point, Track
 from modelward.stats.increments import PodMemory, lifetime, pod_increment, sum_increments
 from modelward.stats.pod_memories import read_pods, write_pods
 from modelward.stats.readings import Increment, PodReading, QueryAnswer, Reading
@@ -31,6 +35,9 @@ FORGET_AFTER = timedelta(hours=1)
 
 LARGEST = 768 * 1024
 """Bytes of evidence in a status. An object has to fit into 1.5 MiB, its spec with an inline baseline included."""
+
+TRACKED = 2048
+"""Looks that are kept of all gates of a stage together, for people to see; about 100 KiB."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ class Inputs:
     candidate_digest: str = ""
     incumbent_digest: str = ""
     queries: Mapping[str, QueryAnswer] = field(default_factory=dict)  # by gate name
+    alone: bool = False  # is it held against absolute bounds only, as what serves is by its monitoring?
 
 
 @dataclass(frozen=True)
@@ -60,12 +68,24 @@ class VersionMemory:
 
 
 @dataclass(frozen=True)
+class WindowVerdict:
+    """What was found from a time on: by a whole window, or by one that is not over yet and has failed."""
+
+    since: datetime
+    at: datetime
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
 class GateMemory:
     """What one gate has gathered: its own sums, the candidate's requests in them, and from how many looks."""
 
     state: State
     samples: float = 0.0
     looks: int = 0
+    since: datetime | None = None  # when the window in progress began; None: no window, or none has begun
+    found: WindowVerdict | None = None  # the newest that stands, see _in_window
+    track: Track = field(default_factory=Track)
 
 
 @dataclass(frozen=True)
@@ -92,6 +112,7 @@ class Evidence:
     candidate: VersionMemory = VersionMemory()
     incumbent: VersionMemory = VersionMemory()
     gates: Mapping[str, GateMemory] = field(default_factory=dict)
+    terms: Mapping[str, Any] = field(default_factory=dict)  # by what it is judged, see _terms
 
     def to_dict(self) -> dict[str, Any]:
         """A compact JSON document; from_dict gives back an equal value."""
@@ -107,10 +128,8 @@ class Evidence:
             "shares": [self.shares.candidate, self.shares.incumbent],
             "candidate": _write_version(self.candidate),
             "incumbent": _write_version(self.incumbent),
-            "gates": {
-                name: {"state": memory.state, "samples": memory.samples, "looks": memory.looks}
-                for name, memory in self.gates.items()
-            },
+            "gates": {name: _write_gate(memory) for name, memory in self.gates.items()},
+            "terms": dict(self.terms),
         }
 
     @classmethod
@@ -127,10 +146,8 @@ class Evidence:
             shares=Shares(*data["shares"]),
             candidate=_read_version(data["candidate"]),
             incumbent=_read_version(data["incumbent"]),
-            gates={
-                name: GateMemory(dict(memory["state"]), memory["samples"], memory["looks"])
-                for name, memory in data["gates"].items()
-            },
+            gates={name: _read_gate(memory) for name, memory in data["gates"].items()},
+            terms=data.get("terms", {}),  # evidence from before there were terms and tracks goes on
         )
 
 
@@ -157,7 +174,13 @@ def fold(
     theirs = None if incumbent is None else _noted(evidence.incumbent, incumbent)
     ours = _noted(evidence.candidate, candidate)
     if ours.problem is not None:
-        return replace(evidence, evaluated_at=inputs.now, candidate=ours, incumbent=theirs or evidence.incumbent)
+        return replace(
+            evidence,
+            evaluated_at=inputs.now,
+            candidate=ours,
+            incumbent=theirs or evidence.incumbent,
+            terms=_terms(gates, inputs),
+        )
 
     since = evidence.started_at.timestamp()
     ours, counted = _advance(ours, candidate, candidate_series(gates), since)
@@ -181,21 +204,42 @@ def fold(
         candidate=ours,
         incumbent=theirs or evidence.incumbent,
         gates=_fold_gates(evidence, gates, counted, other, inputs),
+        terms=_terms(gates, inputs),
     )
 
 
-def bounded(evidence: Evidence, before: Evidence, inputs: Inputs) -> Evidence:
+def bounded(evidence: Evidence, before: Evidence, inputs: Inputs, largest: int = LARGEST) -> Evidence:
     """The memory as far as the API server can store it; beyond, the one before, with the problem noted so that gates are Unknown."""
-    size = len(json.dumps(evidence.to_dict(), separators=(",", ":")))
-    if size <= LARGEST:
+    size = _size(evidence)
+    if size <= largest:
         return evidence
+    untracked = replace(
+        evidence, gates={name: replace(memory, track=Track()) for name, memory in evidence.gates.items()}
+    )
+    if _size(untracked) <= largest:
+        return untracked  # what people like to see gives way to what decides
     problem = (
         f"what {len(evidence.candidate.pods)} pods of {inputs.candidate} and {len(evidence.incumbent.pods)} of the incumbent have"
-        f" counted takes {size // 1024:,} KiB, and {LARGEST // 1024:,} KiB can be kept: name fewer features in the gates, or"
+        f" counted takes {size // 1024:,} KiB, and {largest // 1024:,} KiB can be kept: name fewer features in the gates, or"
         " give their histograms fewer bins"
     )
     refused = replace(before.candidate, problem=problem, reason="InvalidResult")
     return replace(before, evaluated_at=inputs.now, candidate=refused)
+
+
+def recorded(evidence: Evidence, verdicts: Sequence[Verdict], now: datetime, largest: int = LARGEST) -> Evidence:
+    """The memory with one more point in the track of every gate; no decision depends on it."""
+    longest = max(min(LONGEST, TRACKED // max(len(verdicts), 1)), 2)
+    seconds = round((now - evidence.started_at).total_seconds())
+    tracked = dict(evidence.gates)
+    for verdict in verdicts:
+        memory = tracked.get(verdict.gate)
+        if memory is not None:
+            figures = verdict.figure, verdict.low, verdict.high, verdict.bound
+            point = Point(seconds, verdict.result.value, *figures, verdict.samples)
+            tracked[verdict.gate] = replace(memory, track=memory.track.with_point(point, longest))
+    longer = replace(evidence, gates=tracked)
+    return longer if _size(longer) <= largest else evidence
 
 
 def judge(evidence: Evidence, gates: Sequence[Gate], inputs: Inputs) -> tuple[Verdict, ...]:
@@ -349,7 +393,34 @@ def _fold_gate(evidence: Evidence, gate: Gate, look: Look, before: Increment, in
         return memory  # the interval began before the warm-up was over
     context = replace(_context(gate, memory, inputs), incumbent_lifetime=before)
     state = kind_for(gate).fold(gate, memory.state, look, context)
-    return GateMemory(state, memory.samples + _requests(look.candidate), memory.looks + 1)
+    folded = replace(memory, state=state, samples=memory.samples + _requests(look.candidate), looks=memory.looks + 1)
+    return folded if gate.window is None else _in_window(evidence, gate, gate.window, folded, inputs)
+
+
+def _in_window(evidence: Evidence, gate: Gate, window: timedelta, memory: GateMemory, inputs: Inputs) -> GateMemory:
+    """Keep the verdict of a window that is over, and start anew; keep a failure as soon as it is found.
+
+    The look that ends a window is its last, however late it comes. What has failed within a window stays failed until that is over:
+    later requests of the same window cannot make a bound unbroken that was broken for certain.
+    """
+    since = min(memory.since or evidence.counted_at or evidence.started_at, inputs.now)
+    over = inputs.now >= since + window
+    found = memory.found
+    if not _has_failed(memory):
+        context = replace(_context(gate, memory, inputs), measured_seconds=(inputs.now - since).total_seconds())
+        verdict = _spanning(kind_for(gate).judge(gate, memory.state, context), gate, context)
+        if over or verdict.result is Result.FAIL:
+            found = WindowVerdict(since, inputs.now, verdict)
+    if not over:
+        return replace(memory, since=since, found=found)
+    fresh = kind_for(gate).start(gate, _context(gate, GateMemory({}), inputs))
+    return GateMemory(fresh, since=inputs.now, found=found, track=memory.track)
+
+
+def _has_failed(memory: GateMemory) -> bool:
+    """Has the window that is in progress failed already?"""
+    found = memory.found
+    return found is not None and found.since == memory.since and found.verdict.result is Result.FAIL
 
 
 def _memory_of(evidence: Evidence, gate: Gate, inputs: Inputs) -> GateMemory:
@@ -369,16 +440,13 @@ def _context(gate: Gate, memory: GateMemory, inputs: Inputs) -> GateContext:
         candidate_digest=inputs.candidate_digest,
         incumbent_digest=inputs.incumbent_digest,
         query=inputs.queries.get(gate.name),
+        alone=inputs.alone,
     )
 
 
 def _judge(evidence: Evidence, gate: Gate, inputs: Inputs) -> Verdict:
     memory = _memory_of(evidence, gate, inputs)
     context = _context(gate, memory, inputs)
-    if gate.window is not None:
-        return unknown(
-            gate, context, "this operator does not implement a gate's window yet; the rollout holds", "NotImplemented"
-        )
     warm_at = evidence.started_at + gate.warmup
     if inputs.now < warm_at:
         sentence = f"{inputs.candidate} warms up for {format_duration(gate.warmup)}, until {warm_at:%H:%M:%S} UTC; nothing counts yet"
@@ -386,14 +454,37 @@ def _judge(evidence: Evidence, gate: Gate, inputs: Inputs) -> Verdict:
     problem = _problem_for(evidence, gate, inputs)
     if problem is not None:
         context = replace(context, problem=problem[1], problem_reason=problem[0])
-    measured = ((evidence.counted_at or evidence.started_at) - warm_at).total_seconds()
+    measured = ((evidence.counted_at or evidence.started_at) - (memory.since or warm_at)).total_seconds()
     context = replace(context, measured_seconds=max(measured, 0.0))
-    verdict = kind_for(gate).judge(gate, memory.state, context)
+    newest = _spanning(kind_for(gate).judge(gate, memory.state, context), gate, context)
+    verdict = _standing(memory, newest)
     if problem is None or verdict.result is Result.FAIL:
         return verdict
     if not verdict.applies:
         return replace(verdict, sentence=f"{verdict.sentence}; {problem[1]}")
     return replace(verdict, result=Result.UNKNOWN, reason=problem[0], sentence=problem[1])
+
+
+def _standing(memory: GateMemory, newest: Verdict) -> Verdict:
+    """The verdict of the window in progress, or, while that is too young to decide, that of the last whole one."""
+    found = memory.found
+    if found is None or memory.since is None:
+        return newest
+    if _has_failed(memory):
+        return replace(found.verdict, sentence=f"{found.verdict.sentence}; found at {_clock(found.at)}")
+    if newest.result in (Result.PASS, Result.FAIL) or not newest.applies:
+        return newest
+    sentence = f"{found.verdict.sentence}; in the last whole window, {_clock(found.since)} to {_clock(found.at)}"
+    return replace(found.verdict, sentence=sentence)
+
+
+def _spanning(verdict: Verdict, gate: Gate, context: GateContext) -> Verdict:
+    """The verdict with the span of time that it speaks of, where it speaks of more than a moment."""
+    return replace(verdict, seconds=context.measured_seconds) if kind_for(gate).series(gate) else verdict
+
+
+def _clock(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"
 
 
 def _problem_for(evidence: Evidence, gate: Gate, inputs: Inputs) -> tuple[str, str] | None:
@@ -436,12 +527,58 @@ def _matches(name: str, wanted: Sequence[str]) -> bool:
     return any(name == item or (item.endswith("/") and name.startswith(item)) for item in wanted)
 
 
+def _size(evidence: Evidence) -> int:
+    return len(json.dumps(evidence.to_dict(), separators=(",", ":")))
+
+
+def _terms(gates: Sequence[Gate], inputs: Inputs) -> dict[str, Any]:
+    """By what evidence is judged, as plain values: it has to explain itself when policy and incumbent are gone."""
+    return {
+        "incumbent": inputs.incumbent,
+        "alpha": inputs.alpha,
+        "alone": inputs.alone,
+        "gates": [gate.model_dump(mode="json", by_alias=True, exclude_defaults=True) for gate in gates],
+    }
+
+
 def _write_time(time: datetime | None) -> str | None:
     return None if time is None else time.isoformat()
 
 
 def _read_time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+def _write_gate(memory: GateMemory) -> dict[str, Any]:
+    written: dict[str, Any] = {"state": memory.state, "samples": memory.samples, "looks": memory.looks}
+    if memory.since is not None:
+        written["since"] = memory.since.isoformat()
+    if memory.found is not None:
+        found = memory.found
+        written["found"] = {
+            "since": found.since.isoformat(),
+            "at": found.at.isoformat(),
+            "verdict": asdict(found.verdict),
+        }
+    if memory.track.points:
+        written["track"] = memory.track.to_json()
+    return written
+
+
+def _read_gate(data: Mapping[str, Any]) -> GateMemory:
+    return GateMemory(
+        state=dict(data["state"]),
+        samples=data["samples"],
+        looks=data["looks"],
+        since=_read_time(data.get("since")),
+        found=_read_found(data["found"]) if "found" in data else None,
+        track=Track.from_json(data["track"]) if "track" in data else Track(),
+    )
+
+
+def _read_found(data: Mapping[str, Any]) -> WindowVerdict:
+    verdict = Verdict(**{**data["verdict"], "result": Result(data["verdict"]["result"])})
+    return WindowVerdict(datetime.fromisoformat(data["since"]), datetime.fromisoformat(data["at"]), verdict)
 
 
 def _write_version(memory: VersionMemory) -> dict[str, Any]:

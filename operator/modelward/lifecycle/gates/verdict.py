@@ -35,6 +35,7 @@ class Verdict:
     bound: float | None = None
     samples: int = 0
     method: str = ""
+    seconds: float | None = None  # the span of time in which it was counted; None: the figure is of one moment
     advisory: bool = False
     applies: bool = True  # False: there is nothing to compare with, so the gate must not hold anything
 
@@ -68,6 +69,7 @@ class GateContext:
     candidate_digest: str = ""
     incumbent_digest: str = ""
     query: QueryAnswer | None = None
+    alone: bool = False  # is it held against absolute bounds only, as what serves is by its monitoring?
     measured_seconds: float = 0.0  # how long evidence has been gathered, for estimates of how long it still takes
     incumbent_lifetime: Increment = field(default_factory=Increment)  # all it had counted before this look, for p0
 
