@@ -55,9 +55,18 @@ STAGE_RUNNING = "StageRunning"
 
 Usually nothing; the message says which, and what is lacking."""
 AWAITING_APPROVAL = "AwaitingApproval"
-"""Everything measured is in order, and the policy asks for a person's approval. This release cannot take approvals, so the rollout holds.
+"""Everything measured is in order, and the policy asks for a person's approval that is not there, or does not count.
 
-Ask the owner of the policy for one without `approvals` for this tier, then request the version anew."""
+`modelward approvals` lists what waits; somebody with the role decides by `modelward approve MODEL` or `modelward reject MODEL`.
+`status.pendingApprovals` has the digest to decide on, and under `refused` why an approval that is there does not count."""
+REJECTED = "Rejected"
+"""A person rejected the version: its rollout is stopped, or it was taken out of production, and it is latched.
+
+Read `status.failed[0].message`. Request another version; raise `spec.production.retry` when the rejection is to be undone."""
+DECISION_RECORDED = "DecisionRecorded"
+"""A decision of a person was seen for the first time, and is on record in `status.decisions`. Deleting it changes nothing.
+
+Nothing; an Override is an alarm: read who broke the glass and why, and review it."""
 PAUSED = "Paused"
 """A gate has had no evidence for longer than `onUnknown.deadline`, and the policy says Pause. Ends by itself when evidence comes.
 

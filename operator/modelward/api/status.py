@@ -56,9 +56,9 @@ class VersionReference(ApiModel):
     version: str = Field(description="Name of the version.", max_length=63)
     digest: str = Field(description="Digest of the version's spec as it was first deployed.", max_length=71)
     since: Timestamp = Field(description="When the version came to this role.")
-    policy_digest: str = Field(
+    monitored_under: str = Field(
         default="",
-        description="Digest of the policy it was promoted under, which its monitoring follows.",
+        description="Digest of the pinned policy that its monitoring follows; empty where that policy asks for none.",
         max_length=71,
     )
 

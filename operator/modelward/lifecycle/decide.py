@@ -6,15 +6,16 @@ from datetime import datetime, timedelta
 
 from modelward.api import reasons
 from modelward.api.status import GateStatus, ModelStatus, Stage, TrafficStatus, VersionStatus
-from modelward.lifecycle import challengers
+from modelward.lifecycle import challengers, decisions
 from modelward.lifecycle.assess import Assessment, assess, due, next_look, subjects
 from modelward.lifecycle.conditions import Finding, conditions_of, gates_summary, with_times
 from modelward.lifecycle.plan import Drain, Outcome, Plan, Traffic
-from modelward.lifecycle.rules import DRAIN_GRACE, DRAIN_LIMIT, RULES, Case
+from modelward.lifecycle.rules import DRAIN_GRACE, DRAIN_LIMIT, RULES, Case, approvals_due
 from modelward.lifecycle.shares import (
     DRAIN,
     candidate_weight,
     children_of,
+    stage_of,
     standby_policy,
     traffic_of,
     traffic_status,
@@ -28,6 +29,7 @@ PATIENCE = timedelta(seconds=5)
 
 def decide(s: Snapshot) -> Plan:
     """What follows from a snapshot. The first rule that has something to say wins."""
+    s, heard = decisions.taken_down(s)
     problem = problem_of(s)
     assessment = assess(s)
     outcome = _first_outcome(Case(s, assessment, problem))
@@ -40,6 +42,8 @@ def decide(s: Snapshot) -> Plan:
         traffic = _ended(s.status.traffic, s.now)
     gates = _gates(s, status, assessment)
     status = status.model_copy(update={"traffic": traffic, "gates": gates})
+    due = approvals_due(Case(replace(s, status=status), assessment, problem))
+    status = status.model_copy(update={"pending_approvals": decisions.pending(s, status, due)})
     status = status.model_copy(
         update={
             "observed_generation": s.model.metadata.generation,
@@ -57,7 +61,7 @@ def decide(s: Snapshot) -> Plan:
         pins=_pins(status),
         children=children_of(s, status),
         traffic=Traffic() if deleted else traffic_of(s, status),
-        announcements=(*outcome.announcements, *challengers.started(s, status)),
+        announcements=(*heard, *outcome.announcements, *challengers.started(s, status)),
         check_at=check_at,
         drain=_drain(s, outcome, deleted),
     )
@@ -193,7 +197,7 @@ def _version_statuses(s: Snapshot, status: ModelStatus, assessment: Assessment) 
 
 def _version_status(s: Snapshot, view: VersionView, status: ModelStatus, assessment: Assessment) -> VersionStatus:
     before = view.status or VersionStatus()
-    stage = _stage_of(view, status)
+    stage = stage_of(view, status)
     evidence = assessment.evidence.get(view.version)
     failed = next((entry for entry in status.failed if entry.digest == view.digest), None)
     rejected: Finding = ("True", failed.reason, failed.message) if failed else ("False", "NotRejected", "")
@@ -205,18 +209,3 @@ def _version_status(s: Snapshot, view: VersionView, status: ModelStatus, assessm
         evidence=evidence.to_dict() if evidence else before.evidence,
         conditions=with_times({"Rejected": rejected}, before.conditions, s.now, view.generation),
     )
-
-
-def _stage_of(view: VersionView, status: ModelStatus) -> Stage:
-    version = view.version
-    if status.production and status.production.version == version:
-        return Stage.PRODUCTION
-    if status.rollout and status.rollout.version == version:
-        return status.rollout.stage
-    if any(reference.version == version for reference in status.standby):
-        return Stage.STANDBY
-    if any(challenger.version == version for challenger in status.challengers):
-        return Stage.SHADOW
-    if any(reference.version == version for reference in status.retired):
-        return Stage.RETIRED
-    return Stage.DEPRECATED if view.spec.deprecation else Stage.REGISTERED

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from modelward.api import reasons
 from modelward.api.lifecycle_policy import (
     ApprovalDemand,
-    FirstVersionRequirement,
     Requirement,
     Stages,
     UnknownAction,
@@ -21,10 +20,11 @@ from modelward.api.status import (
     SwitchStatus,
     VersionReference,
 )
-from modelward.lifecycle import transitions
+from modelward.governance.approvals import Answer
+from modelward.lifecycle import decisions, transitions
 from modelward.lifecycle.assess import Assessment, mirror_incomplete, mismatched, rows_of
 from modelward.lifecycle.plan import Announcement, Outcome
-from modelward.lifecycle.shares import standby_policy, traffic_in_force
+from modelward.lifecycle.shares import stage_of, standby_policy, traffic_in_force
 from modelward.lifecycle.snapshot import Policy, Problem, Snapshot, VersionView, latch_of_requested
 
 DRAIN_LIMIT = timedelta(seconds=60)
@@ -95,6 +95,37 @@ def rest_when_it_is_not_served_here(c: Case) -> Outcome | None:
         )
         return Outcome(c.status, reasons.NOT_SERVED_HERE, message, False)
     return Outcome(c.status, reasons.NOT_SERVED_HERE, "The Model is served elsewhere: it is inventory.", False)
+
+
+def stop_what_a_person_rejected(c: Case) -> Outcome | None:
+    """A rejection stops a rollout, or takes a version out of production, and bars it; also while automation is frozen."""
+    rejection = next(
+        (d for d in c.status.decisions if decisions.is_open_rejection(d) and d.version in c.s.versions), None
+    )
+    if rejection is None:
+        return None
+    view = c.s.versions[rejection.version]
+    rollout, production = c.status.rollout, c.status.production
+    unsafe = _unsafe_to_give_back(c, rollout) if rollout and rollout.digest == view.digest else None
+    if unsafe is not None:
+        return Outcome(c.status, reasons.REJECTED, f"{decisions.sentence(rejection)} {unsafe}", False)
+    status = decisions.with_rejection_done(c.status, rejection)
+    retry = c.s.model.spec.production.retry
+    message = decisions.sentence(rejection)
+    status = transitions.latch(
+        status, c.now, view.version, view.digest, retry, stage_of(view, c.status), reasons.REJECTED, message
+    )
+    status = transitions.retire(status, c.now, frozenset({view.version}))
+    if status.switch is not None and status.switch.digest == view.digest:
+        status = status.model_copy(update={"switch": None})
+    if production is not None and production.digest == view.digest:
+        target = next((entry for entry in status.standby if entry.version in c.s.versions), None)
+        if target is None:
+            message += " There is no previous version to go back to: it goes on serving until another version does."
+        else:
+            status = transitions.begin_switch(status, c.now, target, "Rollback", message)
+            message += f" All traffic goes back to {target.version}."
+    return _moved(c, status, view.version, reasons.REJECTED, message, warning=True)
 
 
 def freeze_when_suspended(c: Case) -> Outcome | None:
@@ -427,14 +458,16 @@ def wait_for_the_minimum_duration(c: Case) -> Outcome | None:
 
 
 def wait_for_approval(c: Case) -> Outcome | None:
-    """What a policy wants a person to decide holds until a person has."""
+    """What a policy wants a person to decide holds until a person has; asked anew before every increase of traffic."""
     run = _running(c)
-    demand = _approval_wanted(c, run) if run else None
-    if run is None or demand is None:
+    lacking = tuple(answer for answer in _answers(c, run) if not answer.met) if run else ()
+    if run is None or not lacking:
         return None
-    message = (
-        f"{run.candidate.version} waits in {run.rollout.stage} for {demand}; this release cannot take approvals yet."
-    )
+    message = f"{run.candidate.version} waits in {run.rollout.stage} for {decisions.in_words(lacking)}."
+    if c.s.trust.problem is not None:
+        message += f" No approval is counted now: {c.s.trust.problem}."
+    else:
+        message += f" To decide: `modelward approve {c.s.model.metadata.name}`; status.pendingApprovals says on what."
     return Outcome(c.status, reasons.AWAITING_APPROVAL, message, False)
 
 
@@ -444,6 +477,7 @@ def advance(c: Case) -> Outcome | None:
     if run is None:
         return None
     rollout, canary = run.rollout, run.stages.canary
+    c = _with_standing_used(c, run)
     if rollout.stage is Stage.CANARY and canary and rollout.step + 1 < len(canary.steps):
         weight = canary.steps[rollout.step + 1].weight
         status = transitions.enter_step(c.status, c.now, rollout.step + 1)
@@ -474,6 +508,7 @@ def advance(c: Case) -> Outcome | None:
 RULES: tuple[Rule, ...] = (
     drain_when_deleted,
     rest_when_it_is_not_served_here,
+    stop_what_a_person_rejected,
     freeze_when_suspended,
     supersede_when_another_version_is_requested,
     leave_when_the_candidate_is_gone,
@@ -614,35 +649,34 @@ def _minimum_over(run: Running) -> datetime:
     return rollout.stage_entered_at
 
 
-def _approval_wanted(c: Case, run: Running) -> str | None:
-    """Which approval the next step needs, in words, if any."""
-    stages, rollout = run.stages, run.rollout
-    wanted: tuple[ApprovalDemand, ...] = ()
-    if rollout.stage is Stage.VALIDATION:
-        wanted = stages.validation.approvals
-        first = c.status.production is None
-        if not wanted and first and stages.first_version.require is FirstVersionRequirement.APPROVAL:
-            return "the approval that firstVersion.require asks for"
-    if rollout.stage is Stage.SHADOW and stages.shadow:
-        wanted = stages.shadow.approvals
-    following = _following_weight(c, run)
-    if stages.canary and following is not None:
-        wanted += tuple(d for d in stages.canary.approvals if following >= (d.before_weight or 100))
-    return _roles(wanted) if wanted else None
+def approvals_due(c: Case) -> tuple[ApprovalDemand, ...]:
+    """The approvals that the next step of the rollout in flight needs."""
+    run = _running(c)
+    if run is None:
+        return ()
+    return decisions.demands_of(run.stages, run.rollout, _following_weight(c, run), c.status.production is None)
+
+
+def _answers(c: Case, run: Running) -> tuple[Answer, ...]:
+    return decisions.answered(c.s, run.policy, run.candidate, approvals_due(c))
+
+
+def _with_standing_used(c: Case, run: Running) -> Case:
+    status = decisions.with_standing_used(c.s, c.status, _answers(c, run), run.rollout.digest)
+    return replace(c, s=replace(c.s, status=status))
 
 
 def _following_weight(c: Case, run: Running) -> int | None:
-    """The share of users' requests that the candidate would get next, where the canary decides on it."""
+    """The share of users' requests, in percent, that the candidate gets next; None when that is none."""
     canary, rollout = run.stages.canary, run.rollout
-    if canary is None or rollout.stage is Stage.PRODUCTION:
+    if rollout.stage is Stage.CANARY and canary and rollout.step + 1 < len(canary.steps):
+        return canary.steps[rollout.step + 1].weight
+    if rollout.stage in (Stage.CANARY, Stage.PRODUCTION):
+        return 100
+    following = _next_stage(c, run)
+    if following is Stage.SHADOW:
         return None
-    if rollout.stage is Stage.CANARY:
-        return canary.steps[rollout.step + 1].weight if rollout.step + 1 < len(canary.steps) else 100
-    return canary.steps[0].weight if _next_stage(c, run) is Stage.CANARY else None
-
-
-def _roles(demands: tuple[ApprovalDemand, ...]) -> str:
-    return "the approval of " + ", ".join(demand.role for demand in demands)
+    return canary.steps[0].weight if following is Stage.CANARY and canary else 100
 
 
 def _serves_the_stage(c: Case, run: Running) -> bool:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from modelward.api.lifecycle_policy import StandbyPolicy
 from modelward.api.status import ModelStatus, Stage, TrafficStatus, WeightStatus
 from modelward.lifecycle.plan import Children, Traffic
-from modelward.lifecycle.snapshot import Snapshot
+from modelward.lifecycle.snapshot import Snapshot, VersionView
 
 DRAIN = timedelta(seconds=10)
 """How long pods outlive the last route that named them: requests in flight, and gateways that lag behind."""
@@ -93,6 +93,22 @@ def children_of(s: Snapshot, status: ModelStatus) -> Children:
         if version in s.versions:
             pods[version] = s.versions[version].replicas
     return Children(pods=pods, kept=frozenset(reachable))
+
+
+def stage_of(view: VersionView, status: ModelStatus) -> Stage:
+    """Where a version is in its life, by the role it has."""
+    version = view.version
+    if status.production and status.production.version == version:
+        return Stage.PRODUCTION
+    if status.rollout and status.rollout.version == version:
+        return status.rollout.stage
+    if any(reference.version == version for reference in status.standby):
+        return Stage.STANDBY
+    if any(challenger.version == version for challenger in status.challengers):
+        return Stage.SHADOW
+    if any(reference.version == version for reference in status.retired):
+        return Stage.RETIRED
+    return Stage.DEPRECATED if view.spec.deprecation else Stage.REGISTERED
 
 
 def standby_policy(s: Snapshot) -> StandbyPolicy:

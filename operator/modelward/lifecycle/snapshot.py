@@ -7,9 +7,11 @@ from datetime import datetime
 from modelward.api.gates import Gate
 from modelward.api.lifecycle_policy import LifecyclePolicySpec
 from modelward.api.model import Model
+from modelward.api.model_approval import ModelApproval
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import Baseline, ModelVersionSpec
 from modelward.api.status import FailedVersion, ModelStatus, Stage, VersionStatus
+from modelward.governance.approvals import NOT_LOOKED_AT, Trust
 from modelward.lifecycle.evidence import Evidence
 from modelward.stats.readings import QueryAnswer, Reading
 
@@ -40,6 +42,7 @@ class VersionView:
     problem: str | None = None  # why its pods cannot be made, in the words of the API server
     status: VersionStatus | None = None
     evidence: Evidence | None = None
+    monitoring: Evidence | None = None  # what its monitoring in production has gathered
 
     @property
     def replicas(self) -> int:
@@ -122,6 +125,8 @@ class Snapshot:
     readings: Mapping[str, Reading] = field(default_factory=dict)  # by version; only when a look is due
     answers: Mapping[str, QueryAnswer] = field(default_factory=dict)  # by gate name; only when a look is due
     evaluations: tuple[ModelEvaluation, ...] = ()
+    approvals: tuple[ModelApproval, ...] = ()
+    trust: Trust = NOT_LOOKED_AT
 
     @property
     def requested(self) -> str | None:

@@ -19,9 +19,11 @@ LATCHES_KEPT = 20
 RETIRED_KEPT = 20
 
 
-def remember(status: ModelStatus, now: datetime, version: str, action: str, message: str) -> ModelStatus:
-    """Put one step at the head of the bounded history."""
-    entry = HistoryEntry(at=now, version=version, action=action, message=message[:2048])
+def remember(
+    status: ModelStatus, now: datetime, version: str, action: str, message: str, actor: str = ""
+) -> ModelStatus:
+    """Put one step at the head of the bounded history; the audit chain is made from the same steps."""
+    entry = HistoryEntry(at=now, version=version, action=action, message=message[:2048], actor=actor[:256])
     return status.model_copy(update={"history": (entry, *status.history)[:HISTORY_LENGTH]})
 
 
@@ -115,7 +117,12 @@ def latch(
         version=version, digest=digest, retry=retry, stage=stage, reason=reason, message=message[:2048], at=now
     )
     others = tuple(entry for entry in status.failed if entry.digest != digest)
-    return status.model_copy(update={"rollout": None, "watch": None, "failed": (failed, *others)[:LATCHES_KEPT]})
+    ended: dict[str, None] = {}
+    if status.rollout and status.rollout.digest == digest:
+        ended["rollout"] = None
+    if status.watch and status.watch.digest == digest:
+        ended["watch"] = None
+    return status.model_copy(update={**ended, "failed": (failed, *others)[:LATCHES_KEPT]})
 
 
 def begin_switch(status: ModelStatus, now: datetime, to: VersionReference, kind: str, because: str) -> ModelStatus:
