@@ -41,10 +41,12 @@ lint: $(READY) ## Format, style, types, layers, generated files
 	@mypy
 	@lint-imports --no-cache 2>&1 | tail -n 12
 	@$(PYTHON) -m modelward.api.schema --check crds charts/modelward-crds/templates
+	@$(PYTHON) -m modelward.governance.admission --check charts/modelward/templates/admission.yaml
 	@$(PYTHON) docs/generate.py --check
 
 generate: $(READY) ## Write the generated files anew
 	@ruff format . && $(PYTHON) -m modelward.api.schema crds charts/modelward-crds/templates && $(PYTHON) docs/generate.py
+	@$(PYTHON) -m modelward.governance.admission charts/modelward/templates/admission.yaml
 
 cluster-up: $(READY) ## Start the local Kubernetes, or say that it is up
 	@$(PYTHON) -m cluster up

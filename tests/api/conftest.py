@@ -9,7 +9,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,18 +62,8 @@ class ApiServer:
         content_type: str = "application/json",
     ) -> Answer:
         """One call, in the words of the REST API, such as ``request("GET", "/api/v1/namespaces")``."""
-        request = urllib.request.Request(
-            self.url + path,
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self.tokens[user]}", "Content-Type": content_type},
-        )
-        context = ssl.create_default_context(cafile=str(self.ca_file))
-        try:
-            with urllib.request.urlopen(request, timeout=30, context=context) as response:
-                return Answer(response.status, _parsed(response.read()))
-        except urllib.error.HTTPError as refusal:
-            return Answer(refusal.code, _parsed(refusal.read()))
+        headers = {"Authorization": f"Bearer {self.tokens[user]}", "Content-Type": content_type}
+        return call(method, self.url + path, body, headers, ssl.create_default_context(cafile=str(self.ca_file)))
 
     def apply(self, path: str, manifest: object, *, manager: str = "tests", user: str = "admin") -> Answer:
         """Server-side apply with force; unknown fields are refused, as kubectl does."""
@@ -102,6 +93,17 @@ class ApiServer:
         return chosen
 
 
+def call(method: str, url: str, body: object, headers: Mapping[str, str], context: ssl.SSLContext) -> Answer:
+    """One request to an API server; what it refuses is an answer too."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, method=method, data=data, headers=dict(headers))
+    try:
+        with urllib.request.urlopen(request, timeout=30, context=context) as response:
+            return Answer(response.status, _parsed(response.read()))
+    except urllib.error.HTTPError as refusal:
+        return Answer(refusal.code, _parsed(refusal.read()))
+
+
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """A real API server with the CRDs of `crds/` installed and established; one for the whole session (5 to 10 s).
@@ -114,7 +116,13 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     The server is shared: work in a namespace of your own (``api_server.namespace()``), and name cluster-scoped objects
     (LifecyclePolicy) after it.
     """
-    directory = tmp_path_factory.mktemp("api-server")
+    with running(tmp_path_factory.mktemp("api-server")) as server:
+        yield server
+
+
+@contextmanager
+def running(directory: Path, *flags: str) -> Iterator[ApiServer]:
+    """A server that keeps everything in a directory, with more flags for its kube-apiserver."""
     etcd_client, etcd_peer, secure = _free_ports(3)
     etcd_url = f"http://127.0.0.1:{etcd_client}"
     tokens = {user: secrets.token_hex(16) for user in _USERS}
@@ -122,7 +130,8 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     processes: list[subprocess.Popen[bytes]] = []
     try:
         processes.append(_start("etcd", directory, _etcd_flags(directory, etcd_url, f"http://127.0.0.1:{etcd_peer}")))
-        processes.append(_start("kube-apiserver", directory, _apiserver_flags(directory, etcd_url, secure, tokens)))
+        own_flags = _apiserver_flags(directory, etcd_url, secure, tokens)
+        processes.append(_start("kube-apiserver", directory, [*own_flags, *flags]))
         server = ApiServer(
             f"https://127.0.0.1:{secure}",
             directory / "certificates" / "apiserver.crt",

@@ -23,7 +23,8 @@ async def bound(gateway_api: ApiServer, kube: KubeClient) -> AsyncIterator[KubeC
     helm = [str(binaries.path("helm")), "template", "modelward", str(CHART)]
     render = [*helm, "--namespace", "modelward", "--kube-version", binaries.KUBERNETES_VERSION]
     text = subprocess.run(render, check=True, capture_output=True, text=True, timeout=60).stdout
-    (role,) = (manifest for manifest in yaml.safe_load_all(text) if manifest and manifest["kind"] == "ClusterRole")
+    manifests = [manifest for manifest in yaml.safe_load_all(text) if manifest and manifest["kind"] == "ClusterRole"]
+    (role,) = (manifest for manifest in manifests if manifest["metadata"]["name"] == "modelward")
     await kube.apply(CLUSTER_ROLES, role)
     name = role["metadata"]["name"]
     subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "operator"}
