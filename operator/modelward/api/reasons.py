@@ -103,6 +103,31 @@ NO_GATES = "NoGates"
 
 Nothing, if no rollout or watch is running, or if the stage has no gates."""
 
+# Performing: does what serves still do what it was promoted for?
+WITHIN_BOUNDS = "WithinBounds"
+"""Every gate of the policy's `stages.production.monitoring` passes in its newest window, for the version that serves.
+
+Nothing."""
+MONITORING_FAILED = "MonitoringFailed"
+"""A gate of the monitoring fails for the version that serves. With a response Rollback, and a previous version that is still warm, all
+traffic has gone back to that one; otherwise what serves goes on serving.
+
+Read the row in `status.monitoring.gates`: figure, bound and window. Drift and data quality are mostly upstream of the model: look at who
+sends the feature that is named. To go back, set `spec.production.version`; a retrained version is a new ModelVersion."""
+MONITORING_RECOVERED = "MonitoringRecovered"
+"""A gate of the monitoring that had failed passes again.
+
+Nothing."""
+NOT_MONITORED = "NotMonitored"
+"""The policy that the version in production was promoted under has no `stages.production.monitoring`: nobody would notice if it failed
+silently.
+
+Ask the owner of the policy for one; it counts from the next promotion on."""
+MONITORING_UNAVAILABLE = "MonitoringUnavailable"
+"""What serves cannot be monitored now. The last rows stay as they are and grow old.
+
+Read the message: it says what was deleted, and what brings it back."""
+
 # The reason of a single gate (`status.gates`), which GatesPassed and DriftDetected pass on
 PASSED = "Passed"
 """The gate's bound holds, with the confidence that the policy asks for.
@@ -286,6 +311,109 @@ Look at the pods with the command in the message. Mend the cause in a new versio
 was the cluster's."""
 EVIDENCE_DEADLINE_EXCEEDED = "EvidenceDeadlineExceeded"
 """A gate had no evidence for longer than `onUnknown.deadline`, and the policy says Rollback. The candidate is latched.
+# Owned: does a team answer for the Model?
+OWNER_NAMED = "OwnerNamed"
+"""`spec.owner` names the team that answers for the Model.
+
+Nothing."""
+OWNERLESS = "Ownerless"
+"""`spec.owner` is not set: nobody answers for the Model.
+
+Name the team in `spec.owner`, with a contact. If no team wants it, retire the Model."""
+
+# MonitoringReady: is somebody told when the Model goes wrong? False keeps versions from production
+MONITORED = "Monitored"
+"""Gates of the policy are judged on fresh evidence; or, for a Model served elsewhere, `spec.monitoring` says who watches it.
+
+Nothing."""
+NOT_MONITORED = "NotMonitored"
+"""Neither the policy nor `spec.monitoring` says what is watched.
+
+Ask for a policy with `stages.production.monitoring`, or say in `spec.monitoring` where the Model is watched."""
+EVIDENCE_LATE = "EvidenceLate"
+"""Gates are configured, and nothing that they can use has come for three intervals; after the watch, a policy without
+`stages.production.monitoring` looks at nothing any more.
+
+Read the message. Repair the metrics, or ask for a policy with `stages.production.monitoring`."""
+MONITORING_PENDING = "MonitoringPending"
+"""Gates are configured, and have not been judged yet.
+
+Nothing: it is decided when the first version has pods."""
+
+# ReviewCurrent: has somebody looked at the Model as a whole in time?
+REVIEWED_IN_TIME = "ReviewedInTime"
+"""The review is not due yet; the message says when it is.
+
+Nothing."""
+REVIEW_OVERDUE = "ReviewOverdue"
+"""The last review, or for a Model that was never reviewed its registration, is longer ago than the interval of the policy or of the Model.
+
+Review the Model, and record it: `modelward approve MODEL --decision Reviewed`."""
+OVERRIDE_UNREVIEWED = "OverrideUnreviewed"
+"""Somebody broke the glass (an Override), and nobody has reviewed that within three days.
+
+Review what was done and why, and record it: `modelward approve MODEL --decision Reviewed`."""
+NO_REVIEW_ASKED = "NoReviewAsked"
+"""Neither the policy nor the Model has a review interval.
+
+Nothing, or set `spec.review.interval`."""
+
+# EvaluationCurrent: are the evaluations of what serves still valid? (also NoEvaluation and StaleEvaluation)
+EVALUATED_IN_TIME = "EvaluatedInTime"
+"""The newest evaluations of the serving version are valid, and not older than `evaluation.maxAge` of the policy.
+
+Nothing."""
+NO_EVALUATION_ASKED = "NoEvaluationAsked"
+"""The policy has neither gates on evaluations nor `evaluation.maxAge`.
+
+Nothing."""
+
+# Ungoverned: is something served that nobody approved?
+GOVERNED = "Governed"
+"""What is served is what came to production under the policy, with every approval that it asks for.
+
+Nothing."""
+NOT_APPROVED = "NotApproved"
+"""What is served has no approval on record that counts: it was rejected, or the policy asks for approvals that are lacking.
+
+Read the message. Approve the version after having looked at it, or promote one that is approved."""
+NOT_WHAT_WAS_APPROVED = "NotWhatWasApproved"
+"""What runs differs from what came to production: pods or their template were edited, or the ModelVersion was made anew.
+
+Read the message; undo the edit, and find out who made it. A new content needs a version of its own."""
+
+# Zombie: does something serve that nobody cares for? (also Ownerless, NotMonitored, EvidenceLate, ReviewOverdue, OverrideUnreviewed)
+ATTENDED = "Attended"
+"""The Model has an owner, monitoring, a current review, and living sources of data; or nothing serves.
+
+Nothing."""
+SOURCE_GONE = "SourceGone"
+"""What serves was made from a data set that the policy lists as decommissioned, or relies on a Model that is no longer there.
+
+Train a version from a living source, or retire the Model."""
+
+# Deprecated: should users of the Model move on?
+NOT_DEPRECATED = "NotDeprecated"
+"""The serving version is neither deprecated nor past its `validUntil`, or nothing serves.
+
+Nothing. If the message names a day, prepare for it."""
+DEPRECATED = "Deprecated"
+"""`spec.deprecation.since` of the serving version has come.
+
+Promote another version before the sunset that the message names."""
+SUNSET_NEAR = "SunsetNear"
+"""The sunset of the serving version is 30 days away or less.
+
+Promote another version."""
+SUNSET_PASSED = "SunsetPassed"
+"""The sunset of the serving version has passed, and it still serves. The operator takes nothing away from users.
+
+Promote another version now, or tell the consumers of the Model."""
+VERSION_EXPIRED = "VersionExpired"
+"""The serving version is past its `spec.validUntil`.
+
+Promote a newer version."""
+
 
 Repair the metrics, then raise `spec.production.retry`."""
 NOT_REJECTED = "NotRejected"

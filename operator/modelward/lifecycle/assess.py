@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from modelward.api.gates import Gate
+from modelward.api.lifecycle_policy import Monitoring
 from modelward.api.status import GateStatus, ModelStatus, Stage, format_time
 from modelward.api.types import format_duration
 from modelward.lifecycle import evidence as evidence_of
 from modelward.lifecycle.evidence import Evidence, Inputs, ShareResult, ShareVerdict
 from modelward.lifecycle.gates.verdict import Verdict
+from modelward.lifecycle.monitoring import can_be_kept, gates_of, policy_of
 from modelward.lifecycle.shares import traffic_key
 from modelward.lifecycle.snapshot import Policy, Snapshot
 from modelward.stats.readings import Reading
@@ -26,20 +28,24 @@ class Subject:
     incumbent: str | None  # None: nothing to compare with
     measured: bool  # is traffic under way to it, so that its pods can be read?
     challenger: bool = False
+    monitoring: Monitoring | None = None  # None: it is judged by the gates of its stage
 
     @property
     def gates(self) -> tuple[Gate, ...]:
-        return self.policy.gates(self.stage)
+        return gates_of(self.monitoring) if self.monitoring else self.policy.gates(self.stage)
 
     @property
     def key(self) -> str:
         """Names the stage's own evidence; a challenger that becomes the candidate keeps it."""
-        return f"{self.stage}@{format_time(self.entered_at)}"
+        what = "Monitoring" if self.monitoring else self.stage
+        return f"{what}@{format_time(self.entered_at)}"
 
     @property
     def interval(self) -> timedelta:
         """Time between two looks."""
         stages = self.policy.spec.stages
+        if self.monitoring:
+            return self.monitoring.interval
         if self.stage is Stage.SHADOW and stages.shadow:
             return stages.shadow.interval
         return stages.canary.interval if stages.canary else timedelta(seconds=60)
@@ -52,16 +58,25 @@ class Assessment:
     gates: tuple[GateStatus, ...] = ()
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     share: ShareVerdict | None = None
+    monitoring: tuple[GateStatus, ...] = ()  # the rows of what serves
+    monitored: Evidence | None = None  # what they were judged on
 
 
 def subjects(s: Snapshot) -> tuple[Subject, ...]:
     """Every version that is being judged now."""
-    return (*_candidate(s), *_watched(s), *_challengers(s))
+    return (*_candidate(s), *_watched(s), *_challengers(s), *_monitored(s))
+
+
+def answered_as(subject: Subject, gate: Gate) -> str:
+    """Under which name a snapshot has the answer to a gate's query; what serves may have a gate of the candidate's name."""
+    return f"monitoring/{gate.name}" if subject.monitoring else gate.name
 
 
 def due(s: Snapshot, subject: Subject) -> bool:
-    """Is it time for another look at the pods of this version?"""
-    if not subject.measured or not subject.gates or s.model.spec.suspend or s.model.metadata.deletion_timestamp:
+    """Is it time for another look at the pods of this version? Monitoring goes on while the Model is suspended: it only reports then."""
+    if not subject.measured or not subject.gates or s.model.metadata.deletion_timestamp:
+        return False
+    if s.model.spec.suspend and not subject.monitoring:
         return False
     return s.now >= next_look(s, subject)
 
@@ -79,31 +94,51 @@ def assess(s: Snapshot) -> Assessment:
     rows: list[GateStatus] = []
     folded: dict[str, Evidence] = {}
     share: ShareVerdict | None = None
+    monitoring: tuple[GateStatus, ...] = ()
+    monitored: Evidence | None = None
     for subject in subjects(s):
-        if subject.stage is Stage.VALIDATION:
-            blank = evidence_of.begin(subject.key, subject.entered_at, "")
-            rows += _unmoved(
-                s, subject, _rows(s, subject, evidence_of.judge(blank, subject.gates, _inputs(s, subject)))
-            )
+        judged = _judged(s, subject)
+        if subject.monitoring:
+            monitoring, monitored = judged.rows, judged.folded
             continue
-        evidence = _known_evidence(s, subject) or _fresh_evidence(s, subject)
-        # A version is also read as the incumbent of another; such a reading lacks series that its own gates need.
-        reading = s.readings.get(subject.version) if due(s, subject) else None
-        if reading is None and _is_said(s, subject, evidence):
-            rows += _kept_rows(s, subject)
-        elif reading is None:
-            said = {row.name: row for row in _kept_rows(s, subject)}
-            verdicts = evidence_of.judge(evidence, subject.gates, _inputs(s, subject))
-            answered = {gate.name for gate in subject.gates if gate.query}  # by a server, and not asked anew
-            rows += [said[row.name] if row.name in answered else row for row in _rows(s, subject, verdicts)]
-        else:
-            evidence = _fold(s, subject, evidence, reading)
-            verdicts = evidence_of.judge(evidence, subject.gates, _inputs(s, subject))
-            folded[subject.version] = evidence_of.recorded(evidence, verdicts, s.now)
-            rows += _rows(s, subject, verdicts)
-        if not subject.challenger:
-            share = _share(s, subject, evidence)
-    return Assessment(tuple(rows), folded, share)
+        rows += judged.rows
+        if judged.folded:
+            folded[subject.version] = judged.folded
+        if not subject.challenger and judged.evidence:
+            share = _share(s, subject, judged.evidence)
+    return Assessment(tuple(rows), folded, share, monitoring, monitored)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """One subject: its rows, what they were judged on, and that again where it is new."""
+
+    rows: tuple[GateStatus, ...]
+    evidence: Evidence | None = None
+    folded: Evidence | None = None
+
+
+def _judged(s: Snapshot, subject: Subject) -> _Judged:
+    if subject.stage is Stage.VALIDATION:
+        blank = evidence_of.begin(subject.key, subject.entered_at, "")
+        verdicts = evidence_of.judge(blank, subject.gates, _inputs(s, subject))
+        return _Judged(_unmoved(s, subject, _rows(s, subject, verdicts)))
+    evidence = _known_evidence(s, subject) or _fresh_evidence(s, subject)
+    # A version is also read as the incumbent of another; such a reading lacks series that its own gates need.
+    reading = s.readings.get(subject.version) if due(s, subject) else None
+    if reading is None and _is_said(s, subject, evidence):
+        return _Judged(_kept_rows(s, subject), evidence)
+    if reading is None:
+        said = {row.name: row for row in _kept_rows(s, subject)}
+        verdicts = evidence_of.judge(evidence, subject.gates, _inputs(s, subject))
+        answered = {gate.name for gate in subject.gates if gate.query}  # by a server, and not asked anew
+        anew = _rows(s, subject, verdicts)
+        return _Judged(tuple(said[row.name] if row.name in answered else row for row in anew), evidence)
+    evidence = _fold(s, subject, evidence, reading)
+    verdicts = evidence_of.judge(evidence, subject.gates, _inputs(s, subject))
+    return _Judged(
+        _rows(s, subject, verdicts), evidence, evidence_of.recorded(evidence, verdicts, s.now, _room(subject))
+    )
 
 
 def _candidate(s: Snapshot) -> tuple[Subject, ...]:
@@ -142,9 +177,20 @@ def _challengers(s: Snapshot) -> tuple[Subject, ...]:
     )
 
 
+def _monitored(s: Snapshot) -> tuple[Subject, ...]:
+    production, policy = s.status.production, policy_of(s)
+    section = policy.spec.stages.production.monitoring if policy else None
+    if production is None or policy is None or section is None:
+        return ()
+    measured = can_be_kept(s, s.versions.get(production.version))
+    return (
+        Subject(production.version, Stage.PRODUCTION, production.since, policy, None, measured, monitoring=section),
+    )
+
+
 def _known_evidence(s: Snapshot, subject: Subject) -> Evidence | None:
     view = s.versions.get(subject.version)
-    known = view.evidence if view else None
+    known = (view.monitoring if subject.monitoring else view.evidence) if view else None
     return known if known and known.stage_key == subject.key else None
 
 
@@ -159,9 +205,13 @@ def _fold(s: Snapshot, subject: Subject, evidence: Evidence, reading: Reading) -
         missing = Reading(subject.incumbent, at, problem=f"version {subject.incumbent} could not be read")
         incumbent = s.readings.get(subject.incumbent, missing)
     inputs = _inputs(s, subject)
-    return evidence_of.bounded(
-        evidence_of.fold(evidence, reading, incumbent, traffic_key(s.status), subject.gates, inputs), evidence, inputs
-    )
+    folded = evidence_of.fold(evidence, reading, incumbent, traffic_key(s.status), subject.gates, inputs)
+    return evidence_of.bounded(folded, evidence, inputs, _room(subject))
+
+
+def _room(subject: Subject) -> int:
+    """Bytes of evidence: a version that serves and is watched keeps both in one object."""
+    return evidence_of.LARGEST // 2 if subject.monitoring else evidence_of.LARGEST
 
 
 def _inputs(s: Snapshot, subject: Subject) -> Inputs:
@@ -171,17 +221,23 @@ def _inputs(s: Snapshot, subject: Subject) -> Inputs:
         now=s.now,
         candidate=subject.version,
         incumbent=subject.incumbent,
-        alpha=_alpha(subject.policy),
+        alpha=_alpha(subject),
         baseline=view.baseline if view else None,
         evaluations=s.evaluations,
         candidate_digest=view.digest if view else "",
         incumbent_digest=incumbent.digest if incumbent else "",
-        queries=s.answers,
+        queries={
+            gate.name: s.answers[name] for gate in subject.gates if (name := answered_as(subject, gate)) in s.answers
+        },
+        alone=subject.monitoring is not None,
     )
 
 
-def _alpha(policy: Policy) -> float:
-    """One gate's share of the alpha of the whole rollout, the watch included."""
+def _alpha(subject: Subject) -> float:
+    """One gate's share of the alpha of the whole rollout, the watch included; in monitoring, of one window."""
+    if subject.monitoring:
+        return evidence_of.split_alpha(subject.monitoring.alpha, {subject.stage: subject.gates})
+    policy = subject.policy
     canary = policy.spec.stages.canary
     total = canary.alpha if canary else 0.05
     stages = (Stage.SHADOW, Stage.CANARY, Stage.PRODUCTION)
@@ -217,8 +273,8 @@ def _is_said(s: Snapshot, subject: Subject, evidence: Evidence) -> bool:
     )
 
 
-def _rows(s: Snapshot, subject: Subject, verdicts: tuple[Verdict, ...]) -> list[GateStatus]:
-    return [
+def _rows(s: Snapshot, subject: Subject, verdicts: tuple[Verdict, ...]) -> tuple[GateStatus, ...]:
+    return tuple(
         GateStatus(
             name=verdict.gate,
             stage=subject.stage,
@@ -238,13 +294,13 @@ def _rows(s: Snapshot, subject: Subject, verdicts: tuple[Verdict, ...]) -> list[
             at=s.now,
         )
         for verdict in verdicts
-    ]
+    )
 
 
-def _kept_rows(s: Snapshot, subject: Subject) -> list[GateStatus]:
+def _kept_rows(s: Snapshot, subject: Subject) -> tuple[GateStatus, ...]:
     """The rows of the last look, or, before the first, rows that say that there was none."""
     kept = {row.name: row for row in _earlier_rows(s, subject)}
-    return [
+    return tuple(
         kept.get(gate.name)
         or GateStatus(
             name=gate.name,
@@ -257,21 +313,24 @@ def _kept_rows(s: Snapshot, subject: Subject) -> list[GateStatus]:
             at=s.now,
         )
         for gate in subject.gates
-    ]
+    )
 
 
 def _earlier_rows(s: Snapshot, subject: Subject) -> tuple[GateStatus, ...]:
     """What status says of this stage; `decide` has dropped the rows of any earlier attempt at it."""
+    if subject.monitoring:
+        told = s.status.monitoring
+        return told.gates if told and (told.version, told.since) == (subject.version, subject.entered_at) else ()
     return tuple(row for row in s.status.gates if row.version == subject.version and row.stage is subject.stage)
 
 
-def _unmoved(s: Snapshot, subject: Subject, rows: list[GateStatus]) -> list[GateStatus]:
+def _unmoved(s: Snapshot, subject: Subject, rows: tuple[GateStatus, ...]) -> tuple[GateStatus, ...]:
     """Rows that say what they said before keep their time: a status that differs in nothing else is not written."""
     known = {row.name: row for row in _earlier_rows(s, subject)}
-    return [
+    return tuple(
         before if (before := known.get(row.name)) and before.model_copy(update={"at": row.at}) == row else row
         for row in rows
-    ]
+    )
 
 
 def rows_of(gates: tuple[GateStatus, ...], version: str, stage: Stage) -> tuple[GateStatus, ...]:

@@ -9,6 +9,7 @@ from modelward.api.gates import kind_of
 from modelward.api.status import Condition, GateStatus, ModelStatus
 from modelward.lifecycle.assess import Assessment, judged_now, mirror_incomplete, mismatched, rows_of
 from modelward.lifecycle.challengers import not_shadowed
+from modelward.lifecycle.monitoring import rows_that_count
 from modelward.lifecycle.plan import Outcome
 from modelward.lifecycle.snapshot import Problem, Snapshot, latch_of_requested
 
@@ -28,7 +29,8 @@ def conditions_of(
         "Progressing": _progressing(outcome),
         "GatesPassed": _gates_passed(s, status, status.gates),
         "TrafficApplied": _traffic_applied(s, status, assessment),
-        "DriftDetected": _drift_detected(s, status.gates),
+        "Performing": _performing(s, status),
+        "DriftDetected": _drift_detected(s, status),
         "RollbackTargetReady": _rollback_target_ready(s, status),
         **_challengers_shadowed(s, status),
         "SpecValid": ("False", problem.reason, problem.message) if problem else ("True", reasons.VALID, ""),
@@ -166,9 +168,37 @@ def _traffic_applied(s: Snapshot, status: ModelStatus, assessment: Assessment) -
     return "True", reasons.ROUTE_ACCEPTED, observed
 
 
-def _drift_detected(s: Snapshot, gates: tuple[GateStatus, ...]) -> Finding:
+def _performing(s: Snapshot, status: ModelStatus) -> Finding:
+    """Does what serves still do what it was promoted for? By its monitoring, whatever a rollout beside it finds."""
+    production, told = status.production, status.monitoring
+    if production is None:
+        return "Unknown", reasons.NO_PRODUCTION_VERSION, "No version serves users yet."
+    if told is None:
+        message = f"The policy that {production.version} was promoted under asks for no monitoring."
+        return "Unknown", reasons.NOT_MONITORED, message
+    if told.problem:
+        return "Unknown", reasons.MONITORING_UNAVAILABLE, told.problem
+    rows = rows_that_count(told)
+    for result, reason in (
+        ("Fail", reasons.MONITORING_FAILED),
+        ("Unknown", ""),
+        ("Inconclusive", reasons.INCONCLUSIVE),
+    ):
+        row = next((row for row in rows if row.result == result), None)
+        if row:
+            truth: Truth = "False" if result == "Fail" else "Unknown"
+            return truth, reason or row.reason, f"{row.name}: {row.message}"
+    if not rows:
+        return "Unknown", reasons.NOT_MEASURED, f"{production.version} was not looked at yet."
+    return "True", reasons.WITHIN_BOUNDS, f"All {len(rows)} gates of the monitoring of {production.version} pass."
+
+
+def _drift_detected(s: Snapshot, status: ModelStatus) -> Finding:
+    """Of what serves, and of the candidate; rows that a rollout has left behind count only where nothing is monitored."""
     drifting = _drift_gates(s)
-    rows = [row for row in gates if row.name in drifting]
+    rows = [row for row in status.monitoring.gates if row.name in drifting] if status.monitoring else []
+    if not rows or judged_now(status):
+        rows += [row for row in status.gates if row.name in drifting]
     failed = next((row for row in rows if row.result == "Fail"), None)
     if failed:
         return "True", reasons.THRESHOLD_EXCEEDED, failed.message
@@ -182,7 +212,11 @@ def _drift_detected(s: Snapshot, gates: tuple[GateStatus, ...]) -> Finding:
 
 def _drift_gates(s: Snapshot) -> frozenset[str]:
     policies = [*s.pinned.values(), *([s.policy] if s.policy else [])]
-    stages = [stage for policy in policies for stage in (policy.spec.stages.shadow, policy.spec.stages.canary)]
+    stages = [
+        stage
+        for stages in (policy.spec.stages for policy in policies)
+        for stage in (stages.shadow, stages.canary, stages.production.monitoring)
+    ]
     gates = [gate for stage in stages if stage for gate in stage.gates]
     return frozenset(gate.name for gate in gates if kind_of(gate) in ("drift", "prediction_drift"))
 

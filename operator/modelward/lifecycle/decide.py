@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from modelward.api import reasons
 from modelward.api.status import GateStatus, ModelStatus, Stage, TrafficStatus, VersionStatus
-from modelward.lifecycle import challengers, decisions
+from modelward.lifecycle import challengers, decisions, monitoring
 from modelward.lifecycle.assess import Assessment, assess, due, next_look, subjects
 from modelward.lifecycle.conditions import Finding, conditions_of, gates_summary, with_times
 from modelward.lifecycle.plan import Drain, Outcome, Plan, Traffic
@@ -41,7 +42,9 @@ def decide(s: Snapshot) -> Plan:
     if deleted and s.status.traffic:
         traffic = _ended(s.status.traffic, s.now)
     gates = _gates(s, status, assessment)
-    status = status.model_copy(update={"traffic": traffic, "gates": gates})
+    counted_at = assessment.monitored.counted_at if assessment.monitored else None
+    told = monitoring.told_of(s, status, assessment.monitoring, counted_at)
+    status = status.model_copy(update={"traffic": traffic, "gates": gates, "monitoring": told})
     due = approvals_due(Case(replace(s, status=status), assessment, problem))
     status = status.model_copy(update={"pending_approvals": decisions.pending(s, status, due)})
     status = status.model_copy(
@@ -61,7 +64,12 @@ def decide(s: Snapshot) -> Plan:
         pins=_pins(status),
         children=children_of(s, status),
         traffic=Traffic() if deleted else traffic_of(s, status),
-        announcements=(*heard, *outcome.announcements, *challengers.started(s, status)),
+        announcements=(
+            *heard,
+            *outcome.announcements,
+            *challengers.started(s, status),
+            *monitoring.announced(s, status.monitoring),
+        ),
         check_at=check_at,
         drain=_drain(s, outcome, deleted),
     )
@@ -146,6 +154,8 @@ def _pins(status: ModelStatus) -> tuple[str, ...]:
         digests.add(status.rollout.policy_digest)
     if status.watch:
         digests.add(status.watch.policy_digest)
+    serving = (*((status.production,) if status.production else ()), *status.standby)
+    digests.update(reference.monitored_under for reference in serving if reference.monitored_under)
     return tuple(sorted(digests))
 
 
@@ -158,12 +168,14 @@ def _check_at(s: Snapshot, status: ModelStatus, outcome: Outcome) -> datetime | 
         released = datetime.fromisoformat(s.model.metadata.deletion_timestamp) + DRAIN_LIMIT
         drained = status.traffic.changed_at + DRAIN_GRACE if status.traffic else released
         moments += [moment for moment in (drained, released) if moment > s.now]
-    elif not s.model.spec.suspend:
+    else:
         moments += [
             next_look(later, subject) if not due(s, subject) else s.now + subject.interval
             for subject in subjects(later)
             if subject.measured and subject.gates
+            if subject.monitoring or not s.model.spec.suspend
         ]
+    if not (s.model.metadata.deletion_timestamp or s.model.spec.suspend):
         if status.rollout or status.switch:
             moments.append(s.now + PATIENCE)
         if status.watch:
@@ -195,6 +207,17 @@ def _version_statuses(s: Snapshot, status: ModelStatus, assessment: Assessment) 
     return {view.version: _version_status(s, view, status, assessment) for view in s.versions.values() if view.live}
 
 
+def _monitoring_evidence(
+    s: Snapshot, view: VersionView, status: ModelStatus, assessment: Assessment
+) -> dict[str, Any] | None:
+    """What the monitoring of a version has gathered, for as long as it serves."""
+    told, folded = status.monitoring, assessment.monitored
+    goes_on = status.production == s.status.production
+    if told is None or told.version != view.version or not goes_on:
+        return None
+    return folded.to_dict() if folded else view.status.monitoring if view.status else None
+
+
 def _version_status(s: Snapshot, view: VersionView, status: ModelStatus, assessment: Assessment) -> VersionStatus:
     before = view.status or VersionStatus()
     stage = stage_of(view, status)
@@ -207,5 +230,6 @@ def _version_status(s: Snapshot, view: VersionView, status: ModelStatus, assessm
         stage_entered_at=before.stage_entered_at if before.stage is stage and before.stage_entered_at else s.now,
         digest=view.digest,
         evidence=evidence.to_dict() if evidence else before.evidence,
+        monitoring=_monitoring_evidence(s, view, status, assessment),
         conditions=with_times({"Rejected": rejected}, before.conditions, s.now, view.generation),
     )

@@ -1,13 +1,14 @@
 """Which policy applies to a Model, and what it says once the Model's own gates are merged in."""
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 
 from modelward.api import reasons
 from modelward.api.digests import digest_of_model
 from modelward.api.gates import Gate, kind_of
 from modelward.api.lifecycle_policy import LifecyclePolicy, LifecyclePolicySpec
 from modelward.api.model import GateStage, ModelGate, ModelSpec
-from modelward.api.types import ApiModel
+from modelward.api.types import ApiModel, format_duration
 from modelward.lifecycle.snapshot import Policy, Problem
 
 _GATED = {GateStage.VALIDATION: "validation", GateStage.SHADOW: "shadow", GateStage.CANARY: "canary"}
@@ -101,9 +102,15 @@ def _loosened(policy: Gate, own: Gate) -> str | None:
         return "advisory: true"
     if own.warmup > policy.warmup:
         return f"warmup is longer than {policy.warmup}"
+    if own.window != policy.window:
+        return f"window is {_written(own.window)}, the policy's is {_written(policy.window)}"
     if own.min_samples < policy.min_samples:
         return f"minSamples {own.min_samples} is below {policy.min_samples}"
     return _weaker(getattr(policy, kind), getattr(own, kind), _camel(kind))
+
+
+def _written(window: timedelta | None) -> str:
+    return "left out" if window is None else format_duration(window)
 
 
 def _weaker(policy: ApiModel, own: ApiModel, path: str) -> str | None:

@@ -21,7 +21,7 @@ from modelward.api.status import (
     VersionReference,
 )
 from modelward.governance.approvals import Answer
-from modelward.lifecycle import decisions, transitions
+from modelward.lifecycle import decisions, monitoring, transitions
 from modelward.lifecycle.assess import Assessment, mirror_incomplete, mismatched, rows_of
 from modelward.lifecycle.plan import Announcement, Outcome
 from modelward.lifecycle.shares import stage_of, standby_policy, traffic_in_force
@@ -213,6 +213,25 @@ def roll_back_when_the_watch_fails(c: Case) -> Outcome | None:
         return _moved(c, latched, watch.version, reasons.GATE_FAILED, message, warning=True)
     status = transitions.begin_switch(latched, c.now, target, "Rollback", because)
     return _moved(c, status, watch.version, reasons.VERSION_LATCHED, because, warning=True)
+
+
+def roll_back_when_monitoring_fails(c: Case) -> Outcome | None:
+    """A failure that the policy answers with a rollback gives all traffic to the version before, if that is still warm.
+
+    Where it is not, what serves goes on serving: a version that is months old and has to be started is no repair.
+    """
+    production = c.status.production
+    failed = monitoring.failure_to_roll_back(c.s, c.assessment.monitoring)
+    target = monitoring.warm_version(c.s)
+    if production is None or failed is None or target is None or c.status.switch is not None:
+        return None
+    because = f"gate {failed.name} failed in the monitoring of {production.version}: {failed.message}"
+    retry = c.s.model.spec.production.retry
+    latched = transitions.latch(
+        c.status, c.now, production.version, production.digest, retry, Stage.PRODUCTION, reasons.GATE_FAILED, because
+    )
+    status = transitions.begin_switch(latched, c.now, target, "Rollback", because)
+    return _moved(c, status, production.version, reasons.VERSION_LATCHED, because, warning=True)
 
 
 def end_the_watch(c: Case) -> Outcome | None:
@@ -514,6 +533,7 @@ RULES: tuple[Rule, ...] = (
     leave_when_the_candidate_is_gone,
     complete_switch_when_its_version_is_ready,
     roll_back_when_the_watch_fails,
+    roll_back_when_monitoring_fails,
     end_the_watch,
     fail_when_the_pods_miss_their_deadline,
     roll_back_on_a_failed_gate,
@@ -612,7 +632,8 @@ def _latched(c: Case, run: Running, reason: str, message: str) -> Outcome:
 def _promoted(c: Case, run: Running) -> Outcome:
     production = run.stages.production
     watch = production.watch.duration if production.watch else None
-    status = transitions.promote(c.status, c.now, watch, production.standby.keep)
+    monitored = production.monitoring is not None
+    status = transitions.promote(c.status, c.now, watch, production.standby.keep, monitored)
     previous = f"; {c.status.production.version} stays in standby" if c.status.production else ""
     message = f"{run.rollout.version} serves all traffic{previous}."
     return _moved(c, status, run.rollout.version, reasons.PROMOTED, message)

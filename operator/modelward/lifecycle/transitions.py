@@ -85,11 +85,13 @@ def note_unknown(status: ModelStatus, since: datetime | None, paused: bool) -> M
     return status.model_copy(update={"rollout": moved})
 
 
-def promote(status: ModelStatus, now: datetime, watch: timedelta | None, keep: int) -> ModelStatus:
+def promote(
+    status: ModelStatus, now: datetime, watch: timedelta | None, keep: int, monitored: bool = False
+) -> ModelStatus:
     """The candidate takes all traffic; what served before stays warm in standby."""
     rollout = _rollout(status)
     previous = status.production
-    promoted = _serve(status, now, rollout.version, rollout.digest, keep)
+    promoted = _serve(status, now, rollout.version, rollout.digest, keep, rollout.policy_digest if monitored else "")
     watching = None
     if watch:
         watching = WatchStatus(
@@ -137,7 +139,9 @@ def complete_switch(status: ModelStatus, now: datetime, keep: int) -> ModelStatu
     """Give all traffic to the version that was waited for."""
     switch = status.switch
     assert switch is not None
-    return _serve(status, now, switch.to, switch.digest, keep).model_copy(update={"switch": None})
+    before = next((reference for reference in status.standby if reference.version == switch.to), None)
+    monitored_under = before.monitored_under if before else ""
+    return _serve(status, now, switch.to, switch.digest, keep, monitored_under).model_copy(update={"switch": None})
 
 
 def retire(status: ModelStatus, now: datetime, versions: frozenset[str]) -> ModelStatus:
@@ -149,14 +153,16 @@ def retire(status: ModelStatus, now: datetime, versions: frozenset[str]) -> Mode
     return status.model_copy(update={"standby": kept, "retired": (*gone, *status.retired)[:RETIRED_KEPT]})
 
 
-def _serve(status: ModelStatus, now: datetime, version: str, digest: str, keep: int) -> ModelStatus:
+def _serve(
+    status: ModelStatus, now: datetime, version: str, digest: str, keep: int, monitored_under: str
+) -> ModelStatus:
     previous = status.production
     standby = tuple(reference for reference in status.standby if reference.version != version)
     if previous is not None and previous.version != version:
         standby = (previous.model_copy(update={"since": now}), *standby)
     served = status.model_copy(
         update={
-            "production": VersionReference(version=version, digest=digest, since=now),
+            "production": VersionReference(version=version, digest=digest, since=now, monitored_under=monitored_under),
             "standby": standby,
             "retired": tuple(reference for reference in status.retired if reference.version != version),
         }

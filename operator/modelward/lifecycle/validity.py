@@ -115,8 +115,10 @@ def gates_have_their_baseline(s: Snapshot) -> Problem | None:
         return None
     if view.baseline_problem:
         return Problem(reasons.BASELINE_MISSING, view.baseline_problem)
-    for stage in (Stage.SHADOW, Stage.CANARY):
-        for gate in policy.gates(stage):
+    monitoring = policy.spec.stages.production.monitoring
+    monitored = monitoring.gates if monitoring else ()
+    for gates in (policy.gates(Stage.SHADOW), policy.gates(Stage.CANARY), monitored):
+        for gate in gates:
             missing = _missing_baseline(gate, view)
             if missing:
                 return Problem(

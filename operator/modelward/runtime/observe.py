@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -23,7 +24,7 @@ from modelward.api.model_version import Baseline, ModelVersion, ModelVersionSpec
 from modelward.api.status import ModelStatus, Stage, VersionStatus
 from modelward.lifecycle import evidence as evidence_of
 from modelward.lifecycle import policies
-from modelward.lifecycle.assess import Subject, due, subjects
+from modelward.lifecycle.assess import Subject, answered_as, due, subjects
 from modelward.lifecycle.evidence import Evidence
 from modelward.lifecycle.snapshot import DeploymentView, Policy, Problem, RouteView, Snapshot, VersionView
 from modelward.metrics.prometheus import QueryNames
@@ -328,7 +329,9 @@ class Observer:
             for gate in subject.gates:
                 if gate.query:
                     async with limit:
-                        answers[gate.name] = await self.metrics.query(gate.query, names, s.now.timestamp())
+                        answers[answered_as(subject, gate)] = await self.metrics.query(
+                            gate.query, names, s.now.timestamp()
+                        )
 
         await asyncio.gather(*(ask(subject) for subject in judged if not subject.challenger))
         return answers
@@ -388,7 +391,8 @@ def _live_view(version: str, raw: Object, copy: VersionView | None) -> VersionVi
         changed=copy is not None and copy.digest != digest,
         baseline=parsed.spec.baseline,
         status=status,
-        evidence=_evidence_of(status, raw),
+        evidence=_evidence_of(status.evidence, raw),
+        monitoring=_evidence_of(status.monitoring, raw),
     )
 
 
@@ -410,8 +414,8 @@ def _kept_view(model: Model, revision: Object) -> VersionView | None:
         return None
 
 
-def _evidence_of(status: VersionStatus, raw: Object) -> Evidence | None:
-    if not status.evidence:
+def _evidence_of(kept: Mapping[str, Any] | None, raw: Object) -> Evidence | None:
+    if not kept:
         return None
     try:
         return evidence_of.Evidence.from_dict(status.evidence)
@@ -534,7 +538,8 @@ def _claimed(route: Route, other: Object, model: Model) -> str | None:
 
 def _judged(status: ModelStatus) -> set[str]:
     """The versions that status says are being judged."""
-    running = (status.rollout, status.watch, *status.challengers)
+    monitored = status.production if status.production and status.production.monitored_under else None
+    running = (status.rollout, status.watch, monitored, *status.challengers)
     return {subject.version for subject in running if subject is not None}
 
 

@@ -68,7 +68,7 @@ def test_every_condition_is_always_there_with_a_reason_and_the_generation() -> N
     for given, _ in STATES.values():
         found = given.decide().status.conditions
         assert [condition.type for condition in found] == [
-            "Ready", "Serving", "Progressing", "GatesPassed", "TrafficApplied", "DriftDetected", "RollbackTargetReady",
+            "Ready", "Serving", "Progressing", "GatesPassed", "TrafficApplied", "Performing", "DriftDetected", "RollbackTargetReady",
             "SpecValid", "Reconciling", "Stalled",
         ]  # fmt: skip
         assert all(condition.reason and condition.observed_generation == 3 for condition in found)
