@@ -167,6 +167,10 @@ INVALID_RESULT = "InvalidResult"
 needed, or a source that is not configured.
 
 Read the sentence; it names the pod or the source and what it said."""
+METRIC_ABSENT = "MetricAbsent"
+"""What the gate needs is not among the server's metrics: the preset has no such metric, the page does not show it, or does not any more.
+
+The sentence names metric and preset. Choose the preset of this server and a release that counts it, or take the gate out."""
 STALE_METRICS = "StaleMetrics"
 """The newest sample is older than `maxStaleness`.
 
@@ -294,6 +298,10 @@ POLICY_MISSING = "PolicyMissing"
 """No LifecyclePolicy applies to the Model's tier and namespace. A rollout in flight keeps the policy it began under.
 
 The message lists the policies. Install one whose `appliesTo.tiers` names the tier."""
+TIER_BELOW_FLOOR = "TierBelowFloor"
+"""`spec.riskTier` is lower than the policy's `minimumTier` allows for the answers in `spec.riskAssessment`.
+
+Raise `spec.riskTier`, or ask the risk function for a ModelApproval of decision Exception that allows the lower tier."""
 DUPLICATE_MODEL_ID = "DuplicateModelID"
 """An older Model has the same `spec.modelID`.
 
@@ -303,14 +311,6 @@ SCHEMA_INVALID = "SchemaInvalid"
 
 Correct the field that the message names; check that CRDs and operator are of one release."""
 
-# Latches: `status.failed` of the Model, and the Rejected condition of the ModelVersion (also GateFailed)
-PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
-"""The candidate's pods were not ready within `spec.serving.progressDeadline` of the ModelVersion. It is latched; production was not touched.
-
-Look at the pods with the command in the message. Mend the cause in a new version, or raise `spec.production.retry` if it
-was the cluster's."""
-EVIDENCE_DEADLINE_EXCEEDED = "EvidenceDeadlineExceeded"
-"""A gate had no evidence for longer than `onUnknown.deadline`, and the policy says Rollback. The candidate is latched.
 # Owned: does a team answer for the Model?
 OWNER_NAMED = "OwnerNamed"
 """`spec.owner` names the team that answers for the Model.
@@ -414,6 +414,14 @@ VERSION_EXPIRED = "VersionExpired"
 
 Promote a newer version."""
 
+# Latches: `status.failed` of the Model, and the Rejected condition of the ModelVersion (also GateFailed)
+PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+"""The candidate's pods were not ready within `spec.serving.progressDeadline` of the ModelVersion. It is latched; production was not touched.
+
+Look at the pods with the command in the message. Mend the cause in a new version, or raise `spec.production.retry` if it
+was the cluster's."""
+EVIDENCE_DEADLINE_EXCEEDED = "EvidenceDeadlineExceeded"
+"""A gate had no evidence for longer than `onUnknown.deadline`, and the policy says Rollback. The candidate is latched.
 
 Repair the metrics, then raise `spec.production.retry`."""
 NOT_REJECTED = "NotRejected"

@@ -65,6 +65,7 @@ class VersionMemory:
     problem: str | None = None
     reason: str = ""
     invalid: Mapping[str, str] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()  # those of the invalid that are not there at all
 
 
 @dataclass(frozen=True)
@@ -247,6 +248,12 @@ def judge(evidence: Evidence, gates: Sequence[Gate], inputs: Inputs) -> tuple[Ve
     return tuple(replace(_judge(evidence, gate, inputs), advisory=gate.advisory) for gate in gates)
 
 
+def remembered(evidence: Evidence, gate: Gate, inputs: Inputs) -> tuple[State, GateContext]:
+    """What a gate has gathered, and what else it is judged by: for those who want to see more of it than the verdict."""
+    memory = _memory_of(evidence, gate, inputs)
+    return memory.state, _context(gate, memory, inputs)
+
+
 def candidate_series(gates: Iterable[Gate]) -> tuple[str, ...]:
     """The series to read of a candidate: names, or prefixes that end in a slash. Requests and errors are always among them."""
     return _distinct(name for gate in gates for name in kind_for(gate).series(gate))
@@ -366,8 +373,9 @@ def _advance(
         increment, pods[pod.pod] = pod_increment(pod.pod, pods.get(pod.pod), kept, max(since, forgotten_until))
         increments.append(increment)
     counted = sum_increments(increments)
-    total = replace(counted, invalid={**reading.absent, **counted.invalid})
-    return replace(memory, pods=pods, forgotten_until=forgotten_until, invalid=total.invalid), total
+    absent = counted.absent | reading.absent.keys()
+    total = replace(counted, invalid={**reading.absent, **counted.invalid}, absent=absent)
+    return replace(memory, pods=pods, forgotten_until=forgotten_until, invalid=total.invalid, absent=absent), total
 
 
 def _forget(memory: VersionMemory, reading: Reading) -> tuple[dict[str, PodMemory], float]:
@@ -501,7 +509,7 @@ def _problem_for(evidence: Evidence, gate: Gate, inputs: Inputs) -> tuple[str, s
             return memory.reason, memory.problem
         for name, sentence in memory.invalid.items():
             if _matches(name, wanted):
-                return "InvalidResult", sentence
+                return "MetricAbsent" if name in memory.absent else "InvalidResult", sentence
     return None
 
 
@@ -588,6 +596,7 @@ def _write_version(memory: VersionMemory) -> dict[str, Any]:
         "problem": memory.problem,
         "reason": memory.reason,
         "invalid": dict(memory.invalid),
+        "absent": sorted(memory.absent),
     }
 
 
@@ -598,4 +607,5 @@ def _read_version(data: Mapping[str, Any]) -> VersionMemory:
         problem=data["problem"],
         reason=data["reason"],
         invalid=dict(data["invalid"]),
+        absent=frozenset(data.get("absent", ())),
     )

@@ -1,27 +1,49 @@
 """Which of the wanted series a server does not measure: what no gate may take for zero."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from modelward.metrics.presets import Preset
+from modelward.metrics.presets import CounterRule, Preset, noun
 from modelward.stats.readings import PodReading
+
+_SHOWN_WITH_THE_FIRST_REQUEST = ("latency", "prediction")
 
 
 def absent_series(preset: Preset, wanted: Sequence[str], pods: Sequence[PodReading]) -> Mapping[str, str]:
-    """One sentence for each wanted series that the preset has not, or that one of the pods should always show and does not."""
-    hidden = {
-        rule.series: f"pod {pod.pod} shows no {rule.metric} with " + _labels(rule.labels)
-        for rule in preset.counters
-        for pod in pods
-        if rule.always_shown and rule.series in wanted and rule.series not in pod.series
-    }
+    """One sentence for each wanted series that the preset has not, or that one of the pods should show and does not."""
     return {
         **preset.lacks(wanted),
-        **{
-            series: f"{preset.lack(series)}: {what}, so this release does not count it"
-            for series, what in hidden.items()
-        },
+        **{series: sentence for pod in pods for series, sentence in _unobserved(preset, wanted, pod)},
+        **{series: sentence for pod in pods for series, sentence in _hidden(preset, wanted, pod)},
     }
 
 
-def _labels(labels: Mapping[str, str]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in labels.items()) or "any label"
+def _hidden(preset: Preset, wanted: Sequence[str], pod: PodReading) -> Iterator[tuple[str, str]]:
+    """Counters that the server shows from its start, in those releases that have them."""
+    for rule in preset.counters:
+        if rule.always_shown and rule.series in wanted and rule.series not in pod.series:
+            yield (
+                rule.series,
+                f"preset {preset.name} has no {noun(rule.series)} here: pod {pod.pod} shows no {rule.metric}{_labels(rule)}, "
+                "so this release does not count it; use one that does, or take the gate out",
+            )
+
+
+def _unobserved(preset: Preset, wanted: Sequence[str], pod: PodReading) -> Iterator[tuple[str, str]]:
+    """What every request is observed in, of a pod that has answered some."""
+    requests = pod.series.get("requests")
+    if not isinstance(requests, float) or requests <= 0:
+        return
+    for series in _SHOWN_WITH_THE_FIRST_REQUEST:
+        if series in wanted and series in preset.given and series not in pod.series:
+            metrics = [rule.metric for rule in (*preset.histograms, *preset.categories) if rule.series == series]
+            yield (
+                series,
+                f"pod {pod.pod} has counted requests and shows no {' or '.join(metrics)}, "
+                f"which preset {preset.name} reads for the {noun(series)}: "
+                "choose the preset of this server and release, or take the gate out",
+            )
+
+
+def _labels(rule: CounterRule) -> str:
+    labels = ", ".join(f"{name}={value}" for name, value in rule.labels.items())
+    return f" with {labels}" if labels else ""

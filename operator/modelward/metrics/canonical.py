@@ -17,6 +17,14 @@ from modelward.stats.readings import Binned, Series
 class InvalidSamples(Exception):
     """The samples contradict themselves or the preset; the message says which and how, without a full stop."""
 
+    reason = "InvalidResult"
+
+
+class MetricAbsent(InvalidSamples):
+    """A metric that a preset needs is not among the samples."""
+
+    reason = "MetricAbsent"
+
 
 class RawSample(NamedTuple):
     """One sample as exposed. `labels` holds only the server's own labels."""
@@ -33,6 +41,7 @@ class _Samples:
     floats: Mapping[str, list[RawSample]]
     natives: Mapping[str, list[NativeHistogram]]
     grids: Mapping[str, tuple[float, ...]]  # by series: the edges of its native histograms
+    declared: frozenset[str]  # metrics that the page names, with samples or not
 
     def named(self, rule: Rule, suffix: str = "") -> list[RawSample] | None:
         """The samples under the newest of the metric's names that is there."""
@@ -49,15 +58,18 @@ def canonical_series(
     wanted: Sequence[str],
     natives: Iterable[NativeHistogram] = (),
     grids: Mapping[str, tuple[float, ...]] | None = None,
+    declared: frozenset[str] = frozenset(),
 ) -> Mapping[str, Series]:
     """Sum, check and rename the samples of one pod.
 
     A counter whose metric is there without a matching sample is 0: servers show an outcome when it first happens. Except for one
-    that is always shown: then this release of the server does not count it, and there is no such series.
+    that is always shown: then this release of the server does not count it, and there is no such series. A required one is 0 too where
+    its page only names it: the server has answered nothing yet.
     Where a server shows a histogram in both ways, the classic one is read: its author chose the edges.
 
     Raises:
-        InvalidSamples: a value that no counter can have, impossible buckets, or a required metric that is missing.
+        InvalidSamples: a value that no counter can have, or impossible buckets.
+        MetricAbsent: a required metric that is missing.
     """
     floats: dict[str, list[RawSample]] = {}
     for sample in samples:
@@ -66,10 +78,10 @@ def canonical_series(
     by_name: dict[str, list[NativeHistogram]] = {}
     for histogram in natives:
         by_name.setdefault(histogram.name, []).append(histogram)
-    all_samples = _Samples(floats, by_name, grids or {})
+    all_samples = _Samples(floats, by_name, grids or {}, declared)
     found: dict[str, Series] = {}
     for counter in preset.counters:
-        for series, value in _counters(counter, all_samples, wanted).items():
+        for series, value in _counters(preset, counter, all_samples, wanted).items():
             found[series] = _added(found.get(series, 0.0), value)
     for rule in preset.histograms:
         _add_all(found, _histograms(rule, all_samples, wanted))
@@ -132,14 +144,18 @@ def _matching(rule: Rule, samples: Iterable[RawSample], wanted: Sequence[str]) -
     return groups
 
 
-def _counters(rule: CounterRule, samples: _Samples, wanted: Sequence[str]) -> Mapping[str, float]:
+def _counters(preset: Preset, rule: CounterRule, samples: _Samples, wanted: Sequence[str]) -> Mapping[str, float]:
     own = samples.named(rule)
     if own is None:
         own = [RawSample(native.name, native.labels, native.count) for native in samples.native(rule, "_count")] or None
     if own is None:
-        if rule.required:
-            raise InvalidSamples(f"there is no {rule.metric}")
-        return {}
+        if not rule.required:
+            return {}
+        if samples.declared.isdisjoint(rule.names):
+            raise MetricAbsent(
+                f"there is no {rule.metric}, which preset {preset.name} reads: it is another kind of server, or has answered nothing yet"
+            )
+        own = []
     sums = {series: math.fsum(s.value for s in group) for series, group in _matching(rule, own, wanted).items()}
     return sums if rule.feature_label is not None or rule.always_shown else {rule.series: 0.0, **sums}
 

@@ -47,7 +47,8 @@ def read_exposition(body: str, content_type: str, preset: Preset, wanted: Sequen
     if media_type != OPENMETRICS and media_type not in _TEXT_TYPES:
         raise NotAnExposition(media_type)
     chosen = preset.only(wanted)
-    return canonical_series(read_samples(body, media_type == OPENMETRICS, chosen.sample_names()), chosen, wanted)
+    samples = read_samples(body, media_type == OPENMETRICS, chosen.sample_names())
+    return canonical_series(samples, chosen, wanted, declared=_declared(body, chosen))
 
 
 def read_samples(body: str, openmetrics: bool, names: frozenset[str]) -> list[RawSample]:
@@ -63,6 +64,17 @@ def read_samples(body: str, openmetrics: bool, names: frozenset[str]) -> list[Ra
     if samples is None:
         samples = _openmetrics_samples(body, names) if openmetrics else _text_samples(body, names)
     return samples
+
+
+def _declared(body: str, preset: Preset) -> frozenset[str]:
+    """Required counters that the page has a TYPE for: clients show that of a metric with labels before its first sample."""
+    names = {name for rule in preset.counters if rule.required for name in rule.names}
+    return frozenset(name for name in names if any(f"# TYPE {family} " in body for family in _families(name)))
+
+
+def _families(counter: str) -> tuple[str, ...]:
+    """What TYPE lines call a counter: itself, in OpenMetrics without its suffix, and the histogram that has it as its count."""
+    return (counter, counter.removesuffix("_total"), counter.removesuffix("_count"))
 
 
 def _usual_samples(body: str, usual: re.Pattern[str], names: frozenset[str]) -> list[RawSample] | None:

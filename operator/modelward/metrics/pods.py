@@ -107,7 +107,7 @@ class PodsSource:
         except NotAnExposition as error:
             return _Problem(f"pod {target.name} answered {error}, not Prometheus text, {where}", "InvalidResult")
         except InvalidSamples as error:
-            return _Problem(f"pod {target.name} answered metrics that cannot be used {where}: {error}", "InvalidResult")
+            return _Problem(f"pod {target.name} answered metrics that cannot be used {where}: {error}", error.reason)
 
 
 @dataclass(frozen=True)

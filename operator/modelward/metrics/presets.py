@@ -52,6 +52,12 @@ _NOUNS = {
     "error_squares": "sum of squared errors",
     "error_fourth_powers": "sum of fourth powers of errors",
 }
+_OF_LABELS = ("confusion", "score", "group", "labels", "error_absolutes", "error_squares", "error_fourth_powers")
+
+
+def noun(series: str) -> str:
+    """What a series is called in a sentence."""
+    return _NOUNS.get(series, series)
 
 
 def _compiles(pattern: str) -> str:
@@ -161,9 +167,12 @@ class Preset(BaseModel):
         return {name: self.lack(stem) for name in wanted if (stem := name.partition("/")[0]) not in self.given}
 
     def lack(self, series: str) -> str:
-        """Why there is no such series."""
-        reason = self.absent.get(series)  # type: ignore[call-overload]
-        return f"preset {self.name} has no {_NOUNS.get(series, series)}" + (f": {reason}" if reason else "")
+        """Why there is no such series, and what to do about it."""
+        remedy = f"add a rule for series {series} to the preset, or take the gate out"
+        if series in _OF_LABELS:
+            remedy = "modelward.instrument counts labels that come back; take the gate out where it cannot be used"
+        reason = self.absent.get(series, remedy)  # type: ignore[call-overload]
+        return f"preset {self.name} has no {noun(series)}: {reason}"
 
     def only(self, wanted: Sequence[str]) -> "Preset":
         """The rules that the prefixes ask for. A required counter stays: it tells a right page from a wrong one."""

@@ -189,7 +189,7 @@ class PrometheusSource:
             series = canonical_series(scrape.samples, preset, wanted, scrape.natives, grids)
         except InvalidSamples as error:
             raise _Unusable(
-                f"{self._named} has metrics of pod {target.name} that cannot be used: {error}", "InvalidResult"
+                f"{self._named} has metrics of pod {target.name} that cannot be used: {error}", error.reason
             ) from error
         return PodReading(pod=target.name, started_at=target.started_at, at=scrape.at, series=series)
 

@@ -34,6 +34,7 @@ def pod_increment(
     * A fall in a reading that is no newer than the last one is a late answer, not a restart: it is left out.
     * A series with a negative or non-finite value is invalid, in this interval and, because the place where it stood is lost,
       in the next one.
+    * A series that was there and is not any more is absent: a metric that was renamed must not read as one that stands still.
     """
     problems = {name: problem for name, value in reading.series.items() if (problem := _problem(value))}
     valid = {name: _without_false_total(value) for name, value in reading.series.items() if name not in problems}
@@ -48,13 +49,19 @@ def pod_increment(
         if value is None and name in valid
     }
     changes = {name: _difference(value, before.get(name)) for name, value in valid.items() if name not in lost}
+    gone = {
+        name: f"series {name} of pod {pod} is not shown any more: give its metric the old name back, or add the new one to the preset"
+        for name, value in before.items()
+        if value is not None and name not in reading.series
+    }
     refused = _refused(pod, problems)
     return (
         Increment(
             counters={name: change for name, change in changes.items() if isinstance(change, float)},
             binned={name: change for name, change in changes.items() if isinstance(change, Binned)},
             categories={name: change for name, change in changes.items() if isinstance(change, Mapping)},
-            invalid={**refused.invalid, **lost},
+            invalid={**refused.invalid, **lost, **gone},
+            absent=frozenset(gone),
         ),
         _memory(reading, valid, problems, before),
     )
@@ -69,8 +76,10 @@ def sum_increments(increments: Iterable[Increment]) -> Increment:
     binned: dict[str, Binned] = {}
     categories: dict[str, dict[str, float]] = {}
     invalid: dict[str, str] = {}
+    absent: set[str] = set()
     for increment in increments:
         invalid.update(increment.invalid)
+        absent |= increment.absent
         for name, value in increment.counters.items():
             counters[name] = counters.get(name, 0.0) + value
         for name, histogram in increment.binned.items():
@@ -84,6 +93,7 @@ def sum_increments(increments: Iterable[Increment]) -> Increment:
         binned={name: value for name, value in binned.items() if name not in invalid},
         categories={name: value for name, value in categories.items() if name not in invalid},
         invalid=invalid,
+        absent=frozenset(absent),
     )
 
 

@@ -61,7 +61,7 @@ class Reading:
     at: float
     pods: tuple[PodReading, ...] = ()
     problem: str | None = None  # one sentence, when the whole version could not be read
-    reason: str = "MetricsUnavailable"  # MetricsUnavailable | StaleMetrics | InvalidResult
+    reason: str = "MetricsUnavailable"  # MetricsUnavailable | StaleMetrics | InvalidResult | MetricAbsent
     # Series that the server does not measure, each with one sentence why.
     absent: Mapping[str, str] = field(default_factory=dict)
 
@@ -71,12 +71,14 @@ class Increment:
     """What one version counted in one interval, summed over pods. Never negative.
 
     invalid names the series that cannot be used in this interval, each with one sentence why; they are in none of the others.
+    absent are those of them that are not there at all.
     """
 
     counters: Mapping[str, float] = field(default_factory=dict)
     binned: Mapping[str, Binned] = field(default_factory=dict)
     categories: Mapping[str, Categories] = field(default_factory=dict)
     invalid: Mapping[str, str] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

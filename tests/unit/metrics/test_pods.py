@@ -69,7 +69,7 @@ async def test_every_pod_gives_a_reading_with_its_start(reader: MetricsReader) -
         ),
         (answering("# " + "x" * 100_000), "MetricsUnavailable", "more than 64 KiB"),
         (never, "MetricsUnavailable", "did not answer within 0.3 s"),
-        (answering("up 1\n"), "InvalidResult", "there is no modelward_requests_total"),
+        (answering("up 1\n"), "MetricAbsent", "there is no modelward_requests_total, which preset modelward reads"),
     ],
     ids=["HTML", "an error", "a redirect", "too large", "too slow", "another server's metrics"],
 )

@@ -148,7 +148,11 @@ def test_a_platform_brings_its_own_preset_without_code(tmp_path: Path) -> None:
     known = with_own(own(tmp_path, OWN))
     page = 'scorer_calls_total{result="ok"} 8\nscorer_calls_total{result="failed"} 1\n'
     assert read_exposition(page, TEXT, preset("scorer", known), WANTED) == {"requests": 9, "errors": 1}
-    assert preset("scorer", known).lacks(WANTED)["latency"] == "preset scorer has no latency histogram"
+    assert (
+        preset("scorer", known)
+        .lacks(WANTED)["latency"]
+        .startswith("preset scorer has no latency histogram: add a rule")
+    )
     assert known.keys() > presets().keys()
 
 

@@ -94,7 +94,9 @@ async def test_a_model_may_name_a_preset_of_the_platform(tmp_path: Path) -> None
         endpoint = MetricsEndpoint(port=port, preset="scorer")
         reading = await reader.read("v2", (pod,), endpoint, ("requests", "errors"), now=2.0)
     assert reading.pods[0].series == {"requests": 7}
-    assert reading.absent == {"errors": "preset scorer has no count of failed requests"}
+    assert reading.absent == {
+        "errors": "preset scorer has no count of failed requests: add a rule for series errors to the preset, or take the gate out"
+    }
 
 
 async def test_a_wrong_preset_of_the_platform_stops_the_start(tmp_path: Path) -> None:
