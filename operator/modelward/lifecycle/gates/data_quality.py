@@ -39,6 +39,18 @@ class Check:
     total: float
 
 
+@dataclass(frozen=True)
+class JudgedCheck:
+    """A check with the interval of its share; the intervals of all checks of a gate hold together."""
+
+    check: Check
+    share: float | None  # None: no value has been seen
+    low: float
+    high: float
+    failed: bool
+    passed: bool
+
+
 class DataQualityKind:
     """Bounds on what is wrong with the values that reach the candidate."""
 
@@ -80,6 +92,26 @@ class DataQualityKind:
         checks = list(_checks(gate, features, state))
         unseen = [check.feature for check in checks if check.total <= 0]
         return _judge_checks(gate, checks, unseen, context)
+
+    def findings(self, gate: Gate, state: State, context: GateContext) -> list[JudgedCheck]:
+        """Every check with its interval, on which the verdict rests."""
+        checks = list(_checks(gate, _features(gate, context.baseline), state))
+        if not checks:
+            return []
+        bad, total, bound = _columns(checks)
+        bounds = rate_bounds(bad, total, context.alpha / len(checks))
+        failed, passed = _broken_and_kept(bad, total, bound, context.alpha)
+        return [
+            JudgedCheck(
+                check,
+                float(bounds.estimate[row]) if check.total > 0 else None,
+                float(bounds.low[row]),
+                float(bounds.high[row]),
+                bool(failed[row]),
+                bool(passed[row]),
+            )
+            for row, check in enumerate(checks)
+        ]
 
 
 def _features(gate: Gate, baseline: Baseline | None) -> tuple[FeatureBaseline, ...]:
@@ -149,7 +181,7 @@ def _judge_checks(gate: Gate, checks: list[Check], unseen: list[str], context: G
             samples=context.candidate_samples,
             applies=False,
         )
-    bad, total, bound = (np.array([getattr(check, field) for check in checks]) for field in ("bad", "total", "bound"))
+    bad, total, bound = _columns(checks)
     bounds = rate_bounds(bad, total, context.alpha / len(checks))
     failed, passed = _broken_and_kept(bad, total, bound, context.alpha)
     if not failed.any() and unseen:
@@ -191,6 +223,12 @@ def _judge_checks(gate: Gate, checks: list[Check], unseen: list[str], context: G
         samples=round(check.total),
         method="beta-binomial confidence sequence",
     )
+
+
+def _columns(checks: list[Check]) -> tuple[Floats, Floats, Floats]:
+    """Bad values, all values, and bounds."""
+    rows = np.array([(check.bad, check.total, check.bound) for check in checks], np.float64).reshape(-1, 3)
+    return rows[:, 0], rows[:, 1], rows[:, 2]
 
 
 def _broken_and_kept(bad: Floats, total: Floats, bound: Floats, alpha: float) -> tuple[Flags, Flags]:

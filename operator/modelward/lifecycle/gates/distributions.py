@@ -42,6 +42,15 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True)
+class Compared:
+    """The two samples that were compared: counts in the same bins."""
+
+    bins: Bins
+    expected: Floats  # of the reference
+    observed: Floats
+
+
+@dataclass(frozen=True)
 class Finding:
     """What is known of one feature, or of the predictions."""
 
@@ -51,6 +60,7 @@ class Finding:
     certain: float = 0.0  # the total variation is at least this
     times: float = 0.0  # so many times the evidence, until sampling noise is small enough; 0: nobody knows
     problem: str | None = None  # why there is no evidence, as the end of a sentence
+    compared: Compared | None = None  # None: there is no evidence
 
 
 DriftSpec = DriftGate | PredictionDriftGate
@@ -110,10 +120,14 @@ class DistributionKind:
         missing = too_few(gate, context)
         if missing is not None:
             return missing
+        return _conclude(spec, gate, self.findings(gate, state, context), context)
+
+    def findings(self, gate: Gate, state: State, context: GateContext) -> list[Finding]:
+        """What is known of each feature, on which the verdict rests."""
+        references = {} if self.compares(gate) else self._references(gate, context)
         names = sorted({*references, *state, *(name for name in self.series(gate) if not name.endswith("/"))})
         alpha = context.alpha / max(len(names), 1)
-        findings = [_find(spec, name, state.get(name), references.get(name), alpha) for name in names]
-        return _conclude(spec, gate, findings, context)
+        return [_find(self.spec_of(gate), name, state.get(name), references.get(name), alpha) for name in names]
 
     def _references(self, gate: Gate, context: GateContext) -> dict[str, Distribution]:
         known = {} if context.baseline is None else self.in_baseline(context.baseline)
@@ -210,7 +224,9 @@ def _find(spec: DriftSpec, name: str, memory: State | None, reference: Distribut
     expected, observed, certain = evidence
     outcome, distance = _weigh(spec, expected, observed, certain)
     times = _times_needed(spec, expected, observed) if outcome is Outcome.UNDECIDED else 0.0
-    return Finding(label, outcome, distance, certain, times)
+    return Finding(
+        label, outcome, distance, certain, times, compared=Compared(Bins.from_json(memory["bins"]), expected, observed)
+    )
 
 
 def _against_baseline(
