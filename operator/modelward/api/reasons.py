@@ -118,7 +118,7 @@ MONITORING_RECOVERED = "MonitoringRecovered"
 """A gate of the monitoring that had failed passes again.
 
 Nothing."""
-NOT_MONITORED = "NotMonitored"
+NO_MONITORING = "NoMonitoring"
 """The policy that the version in production was promoted under has no `stages.production.monitoring`: nobody would notice if it failed
 silently.
 

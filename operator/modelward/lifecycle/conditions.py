@@ -175,7 +175,7 @@ def _performing(s: Snapshot, status: ModelStatus) -> Finding:
         return "Unknown", reasons.NO_PRODUCTION_VERSION, "No version serves users yet."
     if told is None:
         message = f"The policy that {production.version} was promoted under asks for no monitoring."
-        return "Unknown", reasons.NOT_MONITORED, message
+        return "Unknown", reasons.NO_MONITORING, message
     if told.problem:
         return "Unknown", reasons.MONITORING_UNAVAILABLE, told.problem
     rows = rows_that_count(told)

@@ -418,7 +418,7 @@ def _evidence_of(kept: Mapping[str, Any] | None, raw: Object) -> Evidence | None
     if not kept:
         return None
     try:
-        return evidence_of.Evidence.from_dict(status.evidence)
+        return evidence_of.Evidence.from_dict(kept)
     except (KeyError, TypeError, ValueError) as error:
         logger.warning("ModelVersion %s: its evidence cannot be read and is gathered anew: %s", _name(raw), error)
         return None
