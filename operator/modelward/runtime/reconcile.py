@@ -19,6 +19,9 @@ from modelward.runtime.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
 
+REPORTED = frozenset({"Performing", "DriftDetected"})
+"""The conditions that are metrics too: what an alert is made of. The others are in the API."""
+
 
 class Reconciler:
     """Brings one Model at a time towards what its spec asks for."""
@@ -60,9 +63,13 @@ class Reconciler:
             self._refused.pop(key, None)
         for told in plan.announcements:
             logger.info("%s: %s: %s", key, told.reason, told.message)
-        for row in plan.status.gates:
+        monitored = plan.status.monitoring.gates if plan.status.monitoring else ()
+        for row in (*plan.status.gates, *monitored):
             if row.at == observed.snapshot.now:
                 self._telemetry.count_verdict(key, row.name, row.result)
+        for condition in plan.status.conditions:
+            if condition.type in REPORTED:
+                self._telemetry.report_condition(key, condition.type, condition.status)
         return _seconds_until(plan.check_at, self._clock.now())
 
     async def _say_unreadable(self, error: SpecUnreadable) -> None:

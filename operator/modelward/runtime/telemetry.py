@@ -40,6 +40,13 @@ class Telemetry:
             ["namespace", "model", "gate", "result"],
             registry=self.registry,
         )
+        self._reported: dict[ModelKey, dict[str, str]] = {}
+        self._conditions = Gauge(
+            "modelward_model_condition",
+            "1 for the status that a condition of what serves has now: Performing and DriftDetected.",
+            ["namespace", "model", "type", "status"],
+            registry=self.registry,
+        )
         self._resyncs = Counter(
             "modelward_operator_resyncs",
             "Full lists of the cluster's objects, by outcome: success or error.",
@@ -70,6 +77,14 @@ class Telemetry:
         self._verdict_labels.setdefault(key, set()).add((gate, result))
         self._verdicts.labels(key.namespace, key.name, gate, result).inc()
 
+    def report_condition(self, key: ModelKey, kind: str, status: str) -> None:
+        """A series only for the status that the condition has now, so that an alert needs no subtraction."""
+        known = self._reported.setdefault(key, {})
+        if kind in known and known[kind] != status:
+            self._conditions.remove(key.namespace, key.name, kind, known[kind])
+        known[kind] = status
+        self._conditions.labels(key.namespace, key.name, kind, status).set(1)
+
     def count_resync(self, outcome: str) -> None:
         self._resyncs.labels(outcome).inc()
 
@@ -84,6 +99,8 @@ class Telemetry:
         """Drop the series of a Model that no longer exists."""
         for gate, result in self._verdict_labels.pop(key, set()):
             self._verdicts.remove(key.namespace, key.name, gate, result)
+        for kind, status in self._reported.pop(key, {}).items():
+            self._conditions.remove(key.namespace, key.name, kind, status)
 
     def page(self) -> bytes:
         """Everything, in Prometheus' text format."""
