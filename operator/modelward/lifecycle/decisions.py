@@ -56,7 +56,7 @@ def sentence(decision: DecisionStatus) -> str:
     if decision.standing is not None:
         done = f"approved up to {decision.standing.max_count} routine retrains in advance"
     until = f", until {decision.expires_at:%Y-%m-%d %H:%M} UTC" if decision.expires_at else ""
-    why = f": {decision.reason}" if decision.reason else "."
+    why = f": {decision.reason.rstrip(' .')}." if decision.reason else "."
     doubt = "" if decision.trusted else " It does not count: the admission policies were not in place when it was made."
     return f"{decision.approver} {done} as {decision.role}{until}{why}{doubt}"
 

@@ -12,6 +12,8 @@ from typing import Any
 from modelward.api.digests import version_digest
 from modelward.api.lifecycle_policy import LifecyclePolicySpec
 from modelward.api.model import Model
+from modelward.api.model_approval import ModelApproval
+from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import ModelVersionSpec
 from modelward.api.status import (
     ChallengerStatus,
@@ -26,6 +28,8 @@ from modelward.api.status import (
     WatchStatus,
     WeightStatus,
 )
+from modelward.governance.approvals import NOT_LOOKED_AT, Trust
+from modelward.lifecycle import decisions
 from modelward.lifecycle.decide import decide
 from modelward.lifecycle.plan import Plan
 from modelward.lifecycle.policies import policy_digest
@@ -241,6 +245,51 @@ class Given:
             }
         )
         return self.status(gates=(*self.s.status.gates, row))
+
+    # People.
+
+    def built_by(self, version: str, *builders: str) -> "Given":
+        return self.version(version, more={"builtBy": list(builders)})
+
+    def decided(
+        self, decision: str, by: str, role: str = "risk", version: str | None = None, **changes: Any
+    ) -> "Given":
+        """A ModelApproval by somebody, made a minute ago on what the candidate is now, with the admission policies in place."""
+        rollout, chosen = self.s.status.rollout, self.s.rollout_policy or self.s.policy
+        about = version or (rollout.version if rollout else None)
+        name = f"{by.split('@')[0]}-{decision.lower()}-{len(self.s.approvals)}"
+        spec: dict[str, Any] = {
+            "model": self.s.model.metadata.name, "role": role, "decision": decision, "approver": by, "reason": "said in a test",
+        }  # fmt: skip
+        if decision in ("Approve", "Reject", "Override") and "standing" not in changes:
+            spec["version"] = about
+        if decision in ("Approve", "Override") and about and chosen:
+            asked = decisions.question(self.s, chosen, self.s.versions[about])
+            spec["subjectDigest"] = asked.standing_subject if "standing" in changes else asked.subject
+        if decision in ("Override", "Exception") or "standing" in changes:
+            spec["expiresAt"] = NOW + timedelta(days=7)
+        made = changes.pop("made", self.s.now - timedelta(minutes=1))
+        metadata = {"name": name, "uid": name, "namespace": "lending", "creationTimestamp": made.isoformat()}
+        approval = ModelApproval.model_validate({"metadata": metadata, "spec": {**spec, **changes}})
+        trust = self.s.trust if self.s.trust is not NOT_LOOKED_AT else Trust(since=LONG_AGO)
+        return self._with(approvals=(*self.s.approvals, approval), trust=trust)
+
+    def trusts(self, problem: str | None = None, since: datetime | None = LONG_AGO) -> "Given":
+        return self._with(trust=Trust(problem, since))
+
+    def without_approvals(self) -> "Given":
+        """Somebody deleted the objects."""
+        return self._with(approvals=())
+
+    def evaluated(self, version: str, at: datetime = LONG_AGO, name: str = "holdout", **metrics: float) -> "Given":
+        spec = {
+            "model": self.s.model.metadata.name, "version": version, "versionDigest": self.s.versions[version].digest,
+            "name": name, "evaluator": "pipeline", "dataset": "sha256:" + "d" * 64, "at": at,
+            "metrics": [{"name": metric, "value": value} for metric, value in metrics.items()],
+        }  # fmt: skip
+        metadata = {"name": f"{version}-{name}-{len(self.s.evaluations)}", "namespace": "lending"}
+        evaluation = ModelEvaluation.model_validate({"metadata": metadata, "spec": spec})
+        return self._with(evaluations=(*self.s.evaluations, evaluation))
 
     # The cluster.
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from modelward.api.status import Stage
-from modelward.lifecycle import rules
+from modelward.lifecycle import decisions, rules
 from modelward.lifecycle.assess import assess
 from modelward.lifecycle.rules import RULES, Rule
 from modelward.lifecycle.validity import problem_of
@@ -463,7 +463,43 @@ CASES: dict[str, Case] = {
     "a first version waits where the policy asks for an approval": Case(
         rules.wait_for_approval,
         model().under(policy(firstVersion__require="Approval")).validation("v1"),
-        serves(None) & says("Progressing", "the approval that firstVersion.require asks for"),
+        serves(None) & says("Progressing", "the approval of release"),
+    ),
+    # Rejections.
+    "a rejected candidate leaves the canary at once and is latched": Case(
+        rules.stop_what_a_person_rejected,
+        model().serving("v7").canary("v8").decided("Reject", by="rita"),
+        weights(v7=100) & latched("v8") & announces("Rejected", "rita rejected v8 as risk", warning=True) & condition("Progressing", True, "Rejected"),
+    ),
+    "a rejected version leaves production for the one before": Case(
+        rules.stop_what_a_person_rejected,
+        model().standby("v7").serving("v8").decided("Reject", by="rita", version="v8"),
+        latched("v8") & on_the_way_to("v7") & announces("Rejected", "All traffic goes back to v7", warning=True),
+    ),
+    "a rejected version that nothing can replace goes on serving and is latched": Case(
+        rules.stop_what_a_person_rejected,
+        model().serving("v8").decided("Reject", by="rita", version="v8"),
+        weights(v8=100) & latched("v8") & announces("Rejected", "There is no previous version", warning=True),
+    ),
+    "a rejected standby is no target of a rollback any more": Case(
+        rules.stop_what_a_person_rejected,
+        model().standby("v7").serving("v8").decided("Reject", by="rita", version="v7"),
+        weights(v8=100) & latched("v7") & in_standby(),
+    ),
+    "a version that is rejected before it was ever requested is latched": Case(
+        rules.stop_what_a_person_rejected,
+        model().serving("v7").version("v8").decided("Reject", by="rita", version="v8"),
+        weights(v7=100) & latched("v8"),
+    ),
+    "a rejection acts while automation is frozen": Case(
+        rules.stop_what_a_person_rejected,
+        model().serving("v7").canary("v8").suspended().decided("Reject", by="rita"),
+        weights(v7=100) & latched("v8"),
+    ),
+    "a rejection waits while the incumbent has no pod to take the requests": Case(
+        rules.stop_what_a_person_rejected,
+        model().serving("v7", ready=0).canary("v8").decided("Reject", by="rita"),
+        weights(v7=90, v8=10) & says("Progressing", "v7 has no ready pod"),
     ),
     # Advancing.
     "a validated version goes into shadow and its pods start": Case(
@@ -521,7 +557,8 @@ CASES: dict[str, Case] = {
 
 
 def _spoke(given: Given) -> Rule:
-    case = rules.Case(given.s, assess(given.s), problem_of(given.s))
+    s, _ = decisions.taken_down(given.s)
+    case = rules.Case(s, assess(s), problem_of(s))
     return next(rule for rule in RULES if rule(case) is not None)
 
 
