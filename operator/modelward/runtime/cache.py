@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from modelward.runtime.keys import ModelKey
-from modelward.runtime.kube import DEPLOYMENTS, MODEL_EVALUATIONS, MODEL_VERSIONS, MODELS, Object, Objects, Resource
+from modelward.runtime.kube import (
+    DEPLOYMENTS,
+    MODEL_APPROVALS,
+    MODEL_AUDIT_RECORDS,
+    MODEL_EVALUATIONS,
+    MODEL_VERSIONS,
+    MODELS,
+    Object,
+    Objects,
+    Resource,
+)
 from modelward.traffic.names import MODEL_LABEL
 
 _Name = tuple[str, str]
@@ -84,7 +94,9 @@ def owner_key(resource: Resource, obj: Object) -> ModelKey | None:
     namespace, name = _name_of(obj)
     if resource == MODELS:
         return ModelKey(namespace, name)
-    if resource in (MODEL_VERSIONS, MODEL_EVALUATIONS):
+    if resource == MODEL_AUDIT_RECORDS:
+        return None  # the operator's own writing
+    if resource in (MODEL_VERSIONS, MODEL_EVALUATIONS, MODEL_APPROVALS):
         model = _mapping(obj.get("spec")).get("model")
     else:
         model = _mapping(obj["metadata"].get("labels")).get(MODEL_LABEL)

@@ -15,6 +15,8 @@ from modelward.runtime.kube import (
     DEPLOYMENTS,
     HTTP_ROUTES,
     LIFECYCLE_POLICIES,
+    MODEL_APPROVALS,
+    MODEL_AUDIT_RECORDS,
     MODEL_EVALUATIONS,
     MODEL_VERSIONS,
     MODELS,
@@ -52,6 +54,8 @@ WATCHED = (
     Watched(MODEL_VERSIONS),
     Watched(LIFECYCLE_POLICIES),
     Watched(MODEL_EVALUATIONS),
+    Watched(MODEL_APPROVALS),
+    Watched(MODEL_AUDIT_RECORDS),
     Watched(DEPLOYMENTS, MODEL_LABEL),
     Watched(SERVICES, MODEL_LABEL),
     Watched(HTTP_ROUTES),  # all of them: any route may claim the host and path of a Model

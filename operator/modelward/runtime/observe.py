@@ -19,9 +19,11 @@ from modelward.api import reasons
 from modelward.api.digests import digest_of_model, version_digest
 from modelward.api.lifecycle_policy import LifecyclePolicy, LifecyclePolicySpec
 from modelward.api.model import Model, Route
+from modelward.api.model_approval import ModelApproval
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import Baseline, ModelVersion, ModelVersionSpec
 from modelward.api.status import ModelStatus, Stage, VersionStatus
+from modelward.api.types import ApiModel
 from modelward.lifecycle import evidence as evidence_of
 from modelward.lifecycle import policies
 from modelward.lifecycle.assess import Subject, answered_as, due, subjects
@@ -39,6 +41,7 @@ from modelward.runtime.kube import (
     GATEWAYS,
     HTTP_ROUTES,
     LIFECYCLE_POLICIES,
+    MODEL_APPROVALS,
     MODEL_EVALUATIONS,
     MODEL_VERSIONS,
     MODELS,
@@ -47,6 +50,7 @@ from modelward.runtime.kube import (
     SERVICES,
     KubeApi,
     Object,
+    Resource,
 )
 from modelward.stats.readings import PodTarget, QueryAnswer, Reading
 from modelward.traffic import gateway, service
@@ -56,6 +60,8 @@ from modelward.traffic.workloads import DIGEST_ANNOTATION, KEPT_LABEL
 logger = logging.getLogger(__name__)
 
 QUERIES_AT_ONCE = 8
+
+Kind = TypeVar("Kind", bound=ApiModel)
 
 
 class SpecUnreadable(Exception):
@@ -140,7 +146,8 @@ class Observer:
             route=view,
             gateway_problem=await self._gateway_problem(model, view),
             conflict=taken or self._conflict(model),
-            evaluations=self._evaluations(model),
+            evaluations=self._about(MODEL_EVALUATIONS, ModelEvaluation, model),
+            approvals=self._about(MODEL_APPROVALS, ModelApproval, model),
         )
         looked = await self._with_readings(snapshot)
         names = frozenset(revision["metadata"]["name"] for revision in revisions)
@@ -281,17 +288,18 @@ class Observer:
     def _other_models(self, model: Model) -> list[Object]:
         return self.cache.list(MODELS, where=lambda other: other["metadata"].get("uid") != model.metadata.uid)
 
-    def _evaluations(self, model: Model) -> tuple[ModelEvaluation, ...]:
-        found: list[ModelEvaluation] = []
+    def _about(self, resource: Resource, kind: type[Kind], model: Model) -> tuple[Kind, ...]:
+        """The objects of a kind whose spec names the Model, as far as they can be read."""
+        found: list[Kind] = []
         for raw in self.cache.list(
-            MODEL_EVALUATIONS,
+            resource,
             model.metadata.namespace,
-            lambda evaluation: (evaluation.get("spec") or {}).get("model") == model.metadata.name,
+            lambda each: (each.get("spec") or {}).get("model") == model.metadata.name,
         ):
             try:
-                found.append(ModelEvaluation.model_validate(raw))
+                found.append(kind.model_validate(raw))
             except ValidationError as error:
-                logger.warning("ModelEvaluation %s: %s", _name(raw), _first_error("spec", error))
+                logger.warning("%s %s: %s", resource.kind, _name(raw), _first_error("spec", error))
         return tuple(found)
 
     async def _with_readings(self, s: Snapshot) -> Snapshot:
