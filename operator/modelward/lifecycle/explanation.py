@@ -16,7 +16,7 @@ import numpy as np
 from modelward.api.gates import DistanceMethod, Gate, Reference
 from modelward.api.model import Model
 from modelward.api.model_version import Baseline
-from modelward.api.status import GateStatus, ModelStatus, Stage, format_time
+from modelward.api.status import GateStatus, ModelStatus, MonitoringStatus, Stage, format_time
 from modelward.api.types import format_duration
 from modelward.lifecycle import evidence as evidence_of
 from modelward.lifecycle.evidence import Evidence, Inputs
@@ -39,6 +39,7 @@ from modelward.stats.readings import Binned
 OTHERS = "all others"
 """The bin of the categories that the reference has never seen."""
 PREDICTIONS = "prediction"
+MONITORING = "Monitoring"
 
 
 @dataclass(frozen=True)
@@ -165,9 +166,41 @@ def explain(
 ) -> Explanation:
     """Everything that is known of why `version` stands where it does."""
     stage, since = _place(status, version, evidence)
+    rows = [row for row in status.gates if row.version == version and row.stage == stage]
+    standing = _Standing(stage, since, _result(status, version), _next(status, version))
+    return _explained(model, version, standing, rows, evidence, baseline)
+
+
+def explain_monitoring(
+    model: Model, monitoring: MonitoringStatus, evidence: Evidence | None, baseline: Baseline | None
+) -> Explanation:
+    """The same of what serves, from the looks that are taken at it for as long as it does."""
+    result = monitoring.problem or f"Serves users since {_clock(monitoring.since)}."
+    standing = _Standing(MONITORING, monitoring.since, result, "It is looked at for as long as it serves.")
+    return _explained(model, monitoring.version, standing, monitoring.gates, evidence, baseline)
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """Where a version stands, in the words of the head."""
+
+    stage: str
+    since: datetime | None
+    result: str
+    next: str
+
+
+def _explained(
+    model: Model,
+    version: str,
+    standing: _Standing,
+    rows: Sequence[GateStatus],
+    evidence: Evidence | None,
+    baseline: Baseline | None,
+) -> Explanation:
+    stage, since = standing.stage, standing.since
     current = evidence if evidence and _stage_of(evidence) == stage and _begun_at(evidence, since) else None
     terms = _Terms.of(version, current, baseline) if current else None
-    rows = [row for row in status.gates if row.version == version and row.stage == stage]
     tables = list(_drift_tables(terms)) if terms else []
     return Explanation(
         model=model.metadata.name,
@@ -176,8 +209,8 @@ def explain(
         incumbent=terms.inputs.incumbent if terms else None,
         stage=stage,
         since=since or (current.started_at if current else None),
-        result=_result(status, version),
-        next=_next(status, version),
+        result=standing.result,
+        next=standing.next,
         notes=tuple(_notes(version, stage, evidence, current, terms, rows)),
         gates=tuple(_gates(rows, terms)),
         drift=tuple(table for table, _ in tables),
@@ -318,45 +351,45 @@ def _needs_baseline(gate: Gate) -> bool:
 def _gates(rows: Sequence[GateStatus], terms: _Terms | None) -> Iterator[GateExplained]:
     """Verdicts as the operator wrote them; of a version of which status speaks no more, judged again on its evidence."""
     tracks = {name: memory.track.points for name, memory in terms.evidence.gates.items()} if terms else {}
-    if not rows and terms:
-        rows = list(_judged_again(terms))
-    for row in rows:
-        yield GateExplained(
-            name=row.name,
-            result=row.result,
-            sentence=row.message,
-            reason=row.reason,
-            figure=row.figure,
-            low=row.low,
-            high=row.high,
-            bound=row.bound,
-            samples=row.samples,
-            window=row.window,
-            method=row.method,
-            advisory=row.advisory,
-            applies=row.applies,
-            at=row.at,
-            track=tracks.get(row.name, ()),
-        )
+    explained = [_as_written(row) for row in rows] or (list(_judged_again(terms)) if terms else [])
+    for gate in explained:
+        yield replace(gate, track=tracks.get(gate.name, ()))
 
 
-def _judged_again(terms: _Terms) -> Iterator[GateStatus]:
+def _as_written(row: GateStatus) -> GateExplained:
+    return GateExplained(
+        name=row.name,
+        result=row.result,
+        sentence=row.message,
+        reason=row.reason,
+        figure=row.figure,
+        low=row.low,
+        high=row.high,
+        bound=row.bound,
+        samples=row.samples,
+        window=row.window,
+        method=row.method,
+        advisory=row.advisory,
+        applies=row.applies,
+        at=row.at,
+    )
+
+
+def _judged_again(terms: _Terms) -> Iterator[GateExplained]:
     measured = [gate for gate in terms.gates if kind_for(gate).series(gate)]
     for verdict in evidence_of.judge(terms.evidence, measured, terms.inputs):
-        yield GateStatus(
+        yield GateExplained(
             name=verdict.gate,
-            stage=Stage(_stage_of(terms.evidence)),
-            version=terms.inputs.candidate,
             result=verdict.result.value,
+            sentence=verdict.sentence,
             reason=verdict.reason,
-            message=verdict.sentence[:2048],
             figure=verdict.figure,
             low=verdict.low,
             high=verdict.high,
             bound=verdict.bound,
             samples=verdict.samples,
-            method=verdict.method,
             window="" if verdict.seconds is None else format_duration(timedelta(seconds=round(verdict.seconds))),
+            method=verdict.method,
             advisory=verdict.advisory,
             applies=verdict.applies,
             at=terms.inputs.now,
