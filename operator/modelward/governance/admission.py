@@ -96,7 +96,8 @@ def problem_of(live: Mapping[str, Object | None], operator: str) -> str | None:
             return f"{name} is being deleted: {_REMEDY}"
         edited = _differing_fields(found.get("spec") or {}, wanted["spec"])
         if edited:
-            return f"{name} is not the one of this release, {' and '.join(edited)} of its spec differ: {_REMEDY}"
+            fields = " and ".join(edited)
+            return f"{name} is not as this release makes it for the operator {operator} ({fields}): {_REMEDY}"
         if _last_change(found) is None:
             return f"{name} does not tell when it was last changed: delete it, and {_REMEDY}"
     return None
