@@ -525,6 +525,13 @@ class DataRules(ApiModel):
         default=(),
         description="The classifications that a data set of the lineage may have; each has to declare one then. Any when left out.",
     )
+    decommissioned: Annotated[
+        tuple[ShortText, ...], Field(max_length=256, json_schema_extra=AS_SET), AfterValidator(unique)
+    ] = Field(
+        default=(),
+        description="Data sources that are gone or not kept up any more, by name, URI or digest: a Model that serves a version made from"
+        " one is a Zombie.",
+    )
 
 
 class LicenseRules(ApiModel):

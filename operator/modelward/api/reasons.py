@@ -348,11 +348,11 @@ Nothing."""
 REVIEW_OVERDUE = "ReviewOverdue"
 """The last review, or for a Model that was never reviewed its registration, is longer ago than the interval of the policy or of the Model.
 
-Review the Model, and record it: `modelward approve MODEL --decision Reviewed`."""
+Review the Model, and record it by a ModelApproval of decision Reviewed."""
 OVERRIDE_UNREVIEWED = "OverrideUnreviewed"
 """Somebody broke the glass (an Override), and nobody has reviewed that within three days.
 
-Review what was done and why, and record it: `modelward approve MODEL --decision Reviewed`."""
+Review what was done and why, and record it by a ModelApproval of decision Reviewed."""
 NO_REVIEW_ASKED = "NoReviewAsked"
 """Neither the policy nor the Model has a review interval.
 

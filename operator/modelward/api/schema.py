@@ -80,7 +80,7 @@ KINDS = (
             Column("Drift", _condition("DriftDetected"), "Whether live traffic has drifted.", priority=1),
             Column("Previous", ".status.standby[0].version", "The version a rollback goes to.", priority=1),
             Column("Type", ".spec.type", "What kind of model it is.", priority=1),
-            Column("Review-Due", ".status.review.due", "When the next review is due.", priority=1),
+            Column("Review-Due", ".status.reviewDue", "When the next review is due.", priority=1),
             _AGE,
         ),
         status=ModelStatus,
