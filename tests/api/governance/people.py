@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from kubernetes import aio
 
 from cluster import binaries, certificates
 from tests.api.conftest import Answer, ApiServer, call
@@ -49,6 +50,13 @@ class Person:
 
     def request(self, method: str, path: str, body: object = None, *, content_type: str = "application/json") -> Answer:
         return call(method, self.url + path, body, {"Content-Type": content_type}, self.context)
+
+    def client(self) -> aio.client.ApiClient:
+        """A `kubernetes.aio` client; use it as ``async with person.client() as api``."""
+        configuration = aio.client.Configuration(host=self.url)
+        configuration.ssl_ca_cert = str(self.server_certificate)
+        configuration.cert_file, configuration.key_file = str(self.certificate), str(self.key)
+        return aio.client.ApiClient(configuration)
 
     def kubectl(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """What kubectl says to this user, and what it exits with."""
