@@ -205,10 +205,19 @@ def an_evaluation(evaluator: str) -> Manifest:
 
 
 def a_record() -> Manifest:
-    """An audit record; the policy looks at nothing in it."""
+    """The first record of some model's chain."""
+    model = f"m{secrets.token_hex(4)}"
     return {
         "apiVersion": "modelward.dev/v1alpha1",
         "kind": "ModelAuditRecord",
-        "metadata": {"name": f"churn-{secrets.randbelow(10**8):08}"},
-        "spec": {},
+        "metadata": {"name": f"{model}-00000001"},
+        "spec": {
+            "seq": 1,
+            "prevHash": "",
+            "hash": "sha256:" + "4f" * 32,
+            "time": "2026-11-01T09:00:00Z",
+            "actor": "modelward",
+            "action": "RolloutStarted",
+            "model": {"namespace": "lending", "name": model},
+        },
     }

@@ -22,8 +22,13 @@ def test_no_right_is_a_wildcard() -> None:
 
 def test_the_operator_may_not_create_or_delete_what_people_write() -> None:
     for rule in rules("ClusterRole"):
-        if rule["apiGroups"] == ["modelward.dev"]:
+        if rule["apiGroups"] == ["modelward.dev"] and rule["resources"] != ["modelauditrecords"]:
             assert not {"create", "delete", "deletecollection"} & set(rule["verbs"])
+
+
+def test_nobody_may_change_an_audit_record_not_even_the_operator() -> None:
+    (rule,) = (rule for rule in rules("ClusterRole") if "modelauditrecords" in rule["resources"])
+    assert not {"update", "patch"} & set(rule["verbs"])
 
 
 def test_the_operator_reads_no_secret_and_executes_nothing() -> None:
