@@ -15,6 +15,7 @@ import yaml
 from examples.tumor_screening.train import VERSIONS
 
 TEMPLATE = Path(__file__).parent / "manifests" / "version.yaml.template"
+MODEL_CARD = Path(__file__).parent / "model_card.md"
 # What v4's server does besides answering; see journal.py. Its pods are the same as v2's otherwise.
 ENVIRONMENT: dict[str, dict[str, str]] = {
     "v4": {
@@ -30,13 +31,17 @@ def version_manifest(version: str, artifacts: Path, image: str) -> dict[str, Any
     """The ModelVersion of one version, with its artifact's digest and its recorded baseline."""
     model = (artifacts / version / "model.joblib").read_bytes()
     text = Template(TEMPLATE.read_text()).substitute(
-        version=version, image=image, digest=f"sha256:{hashlib.sha256(model).hexdigest()}"
+        version=version, image=image, digest=_digest(model), card_digest=_digest(MODEL_CARD.read_bytes())
     )
     manifest: dict[str, Any] = yaml.safe_load(text)
     container = manifest["spec"]["serving"]["template"]["spec"]["containers"][0]
     container["env"] += [{"name": name, "value": value} for name, value in ENVIRONMENT.get(version, {}).items()]
     manifest["spec"]["baseline"] = json.loads((artifacts / version / "baseline.json").read_text())
     return manifest
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def write(artifacts: Path, image: str, output: Path) -> list[Path]:
