@@ -1,4 +1,4 @@
-"""The Prometheus source against a real Prometheus on loopback: native histograms, restarts, staleness, mTLS."""
+"""The Prometheus source against a real Prometheus on loopback: native histograms, restarts, staleness, mTLS, passwords."""
 
 import asyncio
 import subprocess
@@ -243,3 +243,72 @@ async def test_a_pod_that_is_not_scraped_any_more_becomes_stale(scene: Scene) ->
     reading = await scene.look(COARSE, until=lambda one: one.problem is not None)
     assert reading.reason == "StaleMetrics"
     assert reading.problem is not None and "the newest sample of pod coarse" in reading.problem
+
+
+# A server that asks for a name and a password.
+
+PASSWORD = "correct horse"
+BCRYPT = "$2b$04$c/EPx0SrJva8iaIggtW.LO9ZA6mMkFKZDLfip9JFnmgGaskOymawW"
+
+
+@pytest.fixture(scope="module")
+async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    directory = tmp_path_factory.mktemp("guarded")
+    servers = Servers(dict(FIRST))
+    async with serving(servers.handle) as pods_port:
+        async with serving(servers.handle) as port:
+            pass
+        process = _start(directory, _jobs(pods_port), {"basic_auth_users": {"operator": BCRYPT}}, port)
+        try:
+            yield Scene(servers, Connection("main", f"http://127.0.0.1:{port}", max_staleness=3.0))
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def with_password(scene: Scene, directory: Path, password: str) -> Scene:
+    file = directory / "password"
+    file.write_text(password + "\n")
+    credentials = Credentials(username="operator", password_file=file)
+    return Scene(scene.servers, replace(scene.connection, credentials=credentials))
+
+
+async def test_a_name_and_its_password_are_let_in(guarded: Scene, tmp_path: Path) -> None:
+    reading = await with_password(guarded, tmp_path, PASSWORD).look(CLASSIC)
+    assert reading.problem is None and reading.pods[0].series["requests"] == 9
+
+
+async def test_another_password_or_none_is_refused_and_said_so(guarded: Scene, tmp_path: Path) -> None:
+    await with_password(guarded, tmp_path, PASSWORD).look(CLASSIC)  # it is up
+    wrong = await with_password(guarded, tmp_path, "wrong").look(CLASSIC, until=lambda _: True)
+    none = await guarded.look(CLASSIC, until=lambda _: True)
+    for reading in (wrong, none):
+        assert (reading.pods, reading.reason) == ((), "MetricsUnavailable")
+        assert reading.problem == "Prometheus main refused the operator's credentials (HTTP 401)"
+
+
+async def test_two_series_of_a_real_server_are_named_with_their_numbers(guarded: Scene, tmp_path: Path) -> None:
+    scene = with_password(guarded, tmp_path, PASSWORD)
+    for pod in PODS:
+        await scene.look(pod)
+    gate = QueryGate(source="main", query='modelward_requests_total{outcome="success"}', min=0, max_staleness="5s")
+    async with aiohttp.ClientSession() as session:
+        answer = await PrometheusSource(scene.connection, session).query(
+            gate, QueryNames(CLASSIC, "lending", "v2"), time.time()
+        )
+    assert answer.reason == "InvalidResult" and answer.problem is not None
+    assert answer.problem.startswith("the query gave 4 series instead of one number, such as modelward_requests_total{")
+
+
+async def test_a_query_for_what_was_never_there_says_so(guarded: Scene, tmp_path: Path) -> None:
+    scene = with_password(guarded, tmp_path, PASSWORD)
+    await scene.look(CLASSIC)
+    gate = QueryGate(source="main", query="sum(queue_length)", min=0, max_staleness="5s")
+    async with aiohttp.ClientSession() as session:
+        answer = await PrometheusSource(scene.connection, session).query(
+            gate, QueryNames(CLASSIC, "lending", "v2"), time.time()
+        )
+    assert (answer.value, answer.reason) == (None, "MetricsUnavailable")
+    assert answer.problem == (
+        "the query gave no data instead of one number: check its metrics and labels in the Prometheus"
+    )

@@ -1,6 +1,6 @@
 """Which policy applies to a Model, and what it says once the Model's own gates are merged in."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 
 from modelward.api import reasons
@@ -50,8 +50,11 @@ def applicable(
     return matching[0] if matching else None
 
 
-def merge(policy: LifecyclePolicy, spec: ModelSpec) -> Policy | Problem:
-    """The policy with the Model's gates in it, or why a gate of the Model cannot be taken."""
+def merge(policy: LifecyclePolicy, spec: ModelSpec, closed_sources: Collection[str] = ()) -> Policy | Problem:
+    """The policy with the Model's gates in it, or why a gate of the Model cannot be taken.
+
+    closed_sources: metric sources that take queries of policies only.
+    """
     stages = policy.spec.stages
     merged = stages
     for gate in spec.gates:
@@ -67,9 +70,20 @@ def merge(policy: LifecyclePolicy, spec: ModelSpec) -> Policy | Problem:
             taken = _with_gate(section.gates, gate)
             if isinstance(taken, Problem):
                 return taken
+            if len(taken) > len(section.gates) and gate.query is not None and gate.query.source in closed_sources:
+                return _query_refused(policy, gate.name, gate.query.source)
             merged = merged.model_copy(update={attribute: section.model_copy(update={"gates": taken})})
     effective = policy.spec.model_copy(update={"stages": merged})
     return Policy(policy.metadata.name, policy_digest(policy.metadata.name, effective), effective)
+
+
+def _query_refused(policy: LifecyclePolicy, gate: str, source: str) -> Problem:
+    """A query sees all that its source has: its author is the one who may."""
+    return Problem(
+        reasons.INVALID_GATE,
+        f"spec.gates[{gate}] brings a query of its own for source {source!r}, which takes queries of policies only: ask the owner of policy"
+        f" {policy.metadata.name!r} for the gate, or the platform for `queries: Models` on that source",
+    )
 
 
 def policy_digest(name: str, spec: LifecyclePolicySpec) -> str:

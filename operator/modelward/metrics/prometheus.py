@@ -31,6 +31,8 @@ from modelward.stats.readings import PodReading, PodTarget, QueryAnswer, Reading
 
 _CLOCKS = "set the clocks right"
 _TARGET_LABELS = ("job", "instance")
+_SHORTEST_STEP = 30  # seconds
+_LONGEST_SERIES = 120
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w*)\s*\}\}")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
@@ -44,6 +46,7 @@ class Connection:
     max_staleness: float = 120.0
     limits: Limits = PROMETHEUS_LIMITS
     credentials: Credentials = NO_CREDENTIALS
+    queries_of_models: bool = False  # may a Model bring a query, or only a LifecyclePolicy?
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,11 @@ class PrometheusSource:
         self._connection = connection
         self._session = session
 
+    @property
+    def queries_of_models(self) -> bool:
+        """May a Model bring a query of its own?"""
+        return self._connection.queries_of_models
+
     async def read(
         self, version: str, targets: Sequence[PodTarget], preset: Preset, wanted: Sequence[str], now: float
     ) -> Reading:
@@ -135,14 +143,17 @@ class PrometheusSource:
         """Exactly one finite number that is no older than the gate's `maxStaleness`, or why not.
 
         An instant query hides how old its samples are, so the look-back is shortened to `maxStaleness`, and
-        `timestamp()` is asked for too, which is the sample's for a selector.
+        `timestamp()` is asked for too, which is the sample's for a selector. Where that leaves nothing, the last hour
+        tells what is old from what was never there.
         Inside `rate(x[5m])` and the like, the window is what the author wrote.
         """
         staleness = gate.max_staleness.total_seconds()
         try:
             expression = _filled_in(gate.query, names)
             result = await self._ask(expression, now, "scalar", "vector", look_back=staleness)
-            value = self._one_number(result)
+            if result.result == []:
+                await self._explain_nothing(expression, now, staleness)
+            value = _one_number(result)
             at = now if result.result_type == "scalar" else await self._sampled_at(expression, now, staleness)
         except _Unusable as error:
             return QueryAnswer(value=None, problem=str(error), reason=error.reason)
@@ -214,21 +225,22 @@ class PrometheusSource:
     def _named(self) -> str:
         return f"Prometheus {self._connection.name}"
 
-    def _one_number(self, data: _Data) -> float:
-        _, text = data.result if isinstance(data.result, tuple) else _only_sample(data.result)
-        value = _number(text)
-        if not math.isfinite(value):
-            raise _Unusable(f"the query gave {text[:40]} instead of a finite number", "InvalidResult")
-        return value
-
     async def _sampled_at(self, expression: str, now: float, staleness: float) -> float:
         result = await self._ask(f"timestamp(\n{expression}\n)", now, "vector", look_back=staleness)
-        at = self._one_number(result)
+        at = _one_number(result)
         if now - at > staleness:
-            raise _Unusable(
-                f"the query's newest sample is {now - at:.0f} s old, more than {staleness:g} s", "StaleMetrics"
-            )
+            raise _too_old(now - at, staleness)
         return at
+
+    async def _explain_nothing(self, expression: str, now: float, staleness: float) -> None:
+        """Old, or never there? The newest time within an hour tells; a series that ended is not found by looking back alone."""
+        step = max(math.ceil(staleness), _SHORTEST_STEP)
+        newest = f"max_over_time(timestamp(\n{expression}\n)[1h:{step}s])"
+        result = await self._ask(newest, now, "vector", look_back=step)
+        ages = [now - _number(series.value[1]) for series in result.series if series.value is not None]
+        if ages:
+            raise _too_old(min(ages), staleness)
+        raise _Unusable("the query gave no data instead of one number: check its metrics and labels in the Prometheus")
 
     async def _ask(self, expression: str, now: float, *types: str, look_back: float | None = None) -> _Data:
         """The `data` of one instant query, its result type checked."""
@@ -383,15 +395,42 @@ def _filled_in(query: str, names: QueryNames) -> str:
     return _PLACEHOLDER.sub(name_of, query)
 
 
+def _one_number(data: _Data) -> float:
+    _, text = data.result if isinstance(data.result, tuple) else _only_sample(data.result)
+    value = _number(text)
+    if not math.isfinite(value):
+        raise _Unusable(
+            f"the query gave {text[:40]} instead of a finite number: see that it divides by no zero and its window has observations",
+            "InvalidResult",
+        )
+    return value
+
+
+def _too_old(age: float, staleness: float) -> _Unusable:
+    return _Unusable(f"the query's newest sample is {age:.0f} s old, more than {staleness:g} s", "StaleMetrics")
+
+
 def _only_sample(series: list[_Series]) -> tuple[float, str]:
     """The one sample of a vector of one series."""
     if not series:
         raise _Unusable("the query gave no data instead of one number")
     if len(series) > 1:
-        raise _Unusable(f"the query gave {len(series)} series instead of one number", "InvalidResult")
+        examples = " and ".join(_shown(one) for one in series[:2])
+        raise _Unusable(
+            f"the query gave {len(series)} series instead of one number, such as {examples}: add them up, or select one",
+            "InvalidResult",
+        )
     if series[0].value is None:
         raise _Unusable("the query gave a native histogram instead of one number", "InvalidResult")
     return series[0].value
+
+
+def _shown(series: _Series) -> str:
+    """A series as PromQL writes it, and its number; what a server adds to it is cut off."""
+    labels = ",".join(f"{name}={_quoted(text)}" for name, text in sorted(series.metric.items()) if name != "__name__")
+    shown = f"{series.metric.get('__name__', '')}{{{labels}}}"
+    value = f" = {series.value[1][:40]}" if series.value is not None else ""
+    return (shown if len(shown) <= _LONGEST_SERIES else f"{shown[:_LONGEST_SERIES]}...") + value
 
 
 def _number(text: str) -> float:

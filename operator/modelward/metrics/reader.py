@@ -32,6 +32,11 @@ class MetricsReader:
         self._prometheus = prometheus
         self._presets = presets() if known_presets is None else known_presets
 
+    @property
+    def closed_sources(self) -> frozenset[str]:
+        """The Prometheus servers that take queries from LifecyclePolicies only."""
+        return frozenset(name for name, source in self._prometheus.items() if not source.queries_of_models)
+
     async def read(
         self,
         version: str,

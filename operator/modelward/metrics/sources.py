@@ -69,12 +69,15 @@ class PrometheusServer(_Access):
     url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$", max_length=1024)]
     max_staleness: Duration = Field(default="2m", validate_default=True)
     timeout: Duration = Field(default="10s", validate_default=True)
+    # Whose `query` gates are asked: with the operator's credentials, the author of a query may see all that the server has.
+    queries: Literal["Policies", "Models"] = "Policies"
 
     def connection(self) -> Connection:
         return Connection(
             name=self.name,
             url=self.url,
             max_staleness=self.max_staleness.total_seconds(),
+            queries_of_models=self.queries == "Models",
             limits=replace(PROMETHEUS_LIMITS, seconds=self.timeout.total_seconds()),
             credentials=self.credentials(),
         )

@@ -31,6 +31,7 @@ class Requests:
     pods: dict[str, dict[str, Served]] = field(default_factory=dict)  # by version and pod
     unanswered: float = 0.0  # users' requests that went to a version without pods
     totals: dict[datetime, Mapping[str, float]] = field(default_factory=dict)
+    closed_sources: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self._chance = np.random.default_rng(self.seed)

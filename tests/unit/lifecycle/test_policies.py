@@ -122,3 +122,36 @@ def test_the_digest_pins_the_demands_and_not_where_they_apply() -> None:
     tighter = merged(TIGHTER["more samples"])
     assert isinstance(plain, Policy) and isinstance(elsewhere, Policy) and isinstance(tighter, Policy)
     assert plain.digest == elsewhere.digest != tighter.digest
+
+
+OWN_QUERY = {"name": "spend", "query": {"source": "main", "query": "sum(spend)", "max": 10}, "stages": ["Canary"]}
+
+
+def with_queries(closed: set[str], *gates: dict[str, Any]) -> Policy | Problem:
+    return merge(offered("low"), ModelSpec.model_validate({"gates": list(gates)}), closed)
+
+
+def test_a_query_of_a_model_is_refused_where_the_source_takes_those_of_policies_only() -> None:
+    found = with_queries({"main"}, OWN_QUERY)
+    assert isinstance(found, Problem)
+    assert found.reason == "InvalidGate"
+    assert found.message == (
+        "spec.gates[spend] brings a query of its own for source 'main', which takes queries of policies only: ask the owner of"
+        " policy 'low' for the gate, or the platform for `queries: Models` on that source"
+    )
+
+
+@pytest.mark.parametrize(
+    ("closed", "gate"),
+    [
+        pytest.param({"other"}, OWN_QUERY, id="of an open source"),
+        pytest.param({"main"}, {**ERRATIC, "query": {**ERRATIC["query"], "max": 5}}, id="of the policy, made stricter"),  # type: ignore[dict-item]
+    ],
+)
+def test_a_query_of_a_model_is_taken(closed: set[str], gate: dict[str, Any]) -> None:
+    assert isinstance(with_queries(closed, gate), Policy)
+
+
+def test_the_query_of_a_policy_cannot_be_exchanged_for_another() -> None:
+    found = with_queries({"main"}, {**ERRATIC, "query": {**ERRATIC["query"], "query": "secret"}})  # type: ignore[dict-item]
+    assert isinstance(found, Problem) and found.reason == "PolicyLoosened"

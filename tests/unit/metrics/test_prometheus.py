@@ -130,15 +130,27 @@ async def test_a_prometheus_that_is_down_is_a_problem() -> None:
         (success("matrix", []), "InvalidResult", "gave a matrix where a scalar or vector is needed"),
         (success("vector", []), "MetricsUnavailable", "no data instead of one number"),
         (
-            success("vector", [{"value": [1, "1"]}, {"value": [1, "2"]}]),
+            success(
+                "vector",
+                [
+                    {"metric": {"__name__": "up", "pod": "b", "job": "j"}, "value": [1, "1"]},
+                    {"metric": {"pod": 'a"b'}, "value": [1, "NaN"]},
+                    {"value": [1, "2"]},
+                ],
+            ),
             "InvalidResult",
-            "2 series instead of one number",
+            'the query gave 3 series instead of one number, such as up{job="j",pod="b"} = 1 and {pod="a\\"b"} = NaN: add them up',
+        ),
+        (
+            success("vector", [{"metric": {f"label_{i}": "x" * 1000 for i in range(30)}, "value": [1, "1"]}] * 2),
+            "InvalidResult",
+            "xxx... = 1 and {label_0=",
         ),
         (success("vector", [{"value": [1, "NaN"]}]), "InvalidResult", "NaN instead of a finite number"),
         (success("scalar", [1, "+Inf"]), "InvalidResult", "+Inf instead of a finite number"),
         ("x" * 70_000, "MetricsUnavailable", "more than 64 KiB"),
     ],
-    ids=["HTML", "garbage", "refused", "range", "nothing", "two series", "NaN", "infinite", "too large"],
+    ids=["HTML", "garbage", "refused", "range", "nothing", "series", "long labels", "NaN", "infinite", "too large"],
 )
 async def test_a_query_that_is_not_one_finite_number_has_no_value(body: Any, reason: str, sentence: str) -> None:
     async with prometheus(lambda _: body) as reader:
@@ -168,6 +180,17 @@ async def test_a_sample_older_than_the_gate_allows_is_stale() -> None:
         answer = await ask(reader)
     assert answer.reason == "StaleMetrics" and answer.value is None
     assert answer.problem is not None and "200 s old" in answer.problem
+
+
+async def test_a_query_whose_samples_are_all_too_old_says_how_old_they_are() -> None:
+    def answers(form: Mapping[str, str]) -> Any:
+        old = form["query"] == "max_over_time(timestamp(\nup\n)[1h:120s])"
+        return success("vector", [{"value": [NOW, "400"]}, {"value": [NOW, "300"]}] if old else [])
+
+    async with prometheus(answers) as reader:
+        answer = await ask(reader)
+    assert (answer.value, answer.reason) == (None, "StaleMetrics")
+    assert answer.problem == "the query's newest sample is 600 s old, more than 120 s"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,17 @@ async def test_configured_servers_are_known_by_name(tmp_path: Path) -> None:
         pass
 
 
+async def test_only_policies_query_a_source_unless_it_says_that_models_may(tmp_path: Path) -> None:
+    text = """
+    prometheusSources:
+      - {name: platform, url: "http://a"}
+      - {name: strict, url: "http://b", queries: Policies}
+      - {name: tenant, url: "http://c", queries: Models}
+    """
+    async with open_reader(written(tmp_path, text)) as reader:
+        assert reader.closed_sources == {"platform", "strict"}
+
+
 @pytest.mark.parametrize("text", ["", "prometheusSources: []"], ids=["empty", "no entry"])
 def test_no_server_is_fine(tmp_path: Path, text: str) -> None:
     assert load_sources(written(tmp_path, text)) == Sources()
@@ -41,6 +52,7 @@ def test_no_server_is_fine(tmp_path: Path, text: str) -> None:
         ("prometheusSources: [{name: main}]", "url"),
         ("prometheusSources: [{name: main, url: 'file:///etc/passwd'}]", "url"),
         ("prometheusSources: [{name: main, url: 'http://a', tokn: b}]", "tokn"),
+        ("prometheusSources: [{name: main, url: 'http://a', queries: Everyone}]", "queries"),
         (f"{ENTRY}, username: ada}}]", "username and passwordFile belong together"),
         (f"{ENTRY}, username: ada, passwordFile: /p, bearerTokenFile: /t}}]", "exclude each other"),
         (f"{ENTRY}, keyFile: /k}}]", "keyFile needs certFile"),
@@ -54,6 +66,7 @@ def test_no_server_is_fine(tmp_path: Path, text: str) -> None:
         "no URL",
         "not http",
         "misspelt field",
+        "queries of nobody",
         "user without password",
         "two credentials",
         "key alone",

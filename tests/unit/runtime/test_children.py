@@ -1,6 +1,7 @@
 """What the operator takes for its own in a cluster, and what it leaves alone: one reconcile against an API server in a dict."""
 
 from copy import deepcopy
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -45,7 +46,7 @@ class Cluster:
         )
         self.put(MODEL_VERSIONS, "credit-risk-v7", spec=version("v7"))
         self.put(MODELS, "credit-risk", spec={"production": {"version": "v7"}, "serving": {"route": ROUTE, **serving}})
-        reader = cast(MetricsReader, None)  # nothing here is ever measured
+        reader = cast(MetricsReader, SimpleNamespace(closed_sources=()))  # nothing here is ever measured
         self.reconciler = Reconciler(
             cast(Any, self.kube), self.cache, reader, self.clock, Settings("modelward", "test"), Telemetry(self.clock)
         )
