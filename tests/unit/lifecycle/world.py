@@ -5,9 +5,10 @@ killed and started anew. What must never be is checked after each write.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +18,12 @@ from modelward.lifecycle.decide import decide
 from modelward.lifecycle.evidence import Evidence
 from modelward.lifecycle.plan import Announcement, Plan
 from modelward.lifecycle.snapshot import DeploymentView, RouteView, Snapshot
-from modelward.stats.readings import PodReading, Reading
+from modelward.stats.readings import Binned, PodReading, Reading
 from tests.unit.lifecycle.builders import NOW, Given
 
 GATEWAY_LAG = timedelta(seconds=2)
 SHORTEST_PAUSE = timedelta(milliseconds=50)
+INCOME_EDGES = (10.0, 20.0, 30.0, 40.0)
 
 
 @dataclass
@@ -31,6 +33,9 @@ class Behaviour:
     errors: Callable[[float], float] = lambda answered: 0.004
     ready_after: timedelta = timedelta(seconds=20)
     never_ready: bool = False
+    income: Callable[[datetime], Sequence[float]] | None = (
+        None  # the shares of the bins of a feature that requests carry
+    )
 
 
 @dataclass
@@ -40,6 +45,7 @@ class Counters:
     started: datetime
     requests: float = 0.0
     errors: float = 0.0
+    income: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,7 @@ class World:
         self.failed = 0.0
         self.unanswered = 0.0  # users' requests that met a version without a pod
         self.decisions = 0
+        self.writes = 0  # of the Model's status
         self.timeline: list[Moment] = []
         self.told: list[Announcement] = []
 
@@ -155,21 +162,24 @@ class World:
         counters = self.counters.get(version)
         if self.metrics_down or counters is None:
             return Reading(version, at.timestamp(), problem=f"no pod of {version} answers: connection refused")
-        series = {"requests": counters.requests, "errors": counters.errors}
+        series: dict[str, float | Binned] = {"requests": counters.requests, "errors": counters.errors}
+        if counters.income:
+            series["feature/income"] = Binned(INCOME_EDGES, counters.income)
         pod = PodReading(f"{version}-0", counters.started.timestamp(), at.timestamp(), series)
         return self.spoil(Reading(version, at.timestamp(), (pod,)))
 
     def _remember(self, plan: Plan) -> None:
         status = ModelStatus.model_validate_json(plan.status.model_dump_json(by_alias=True, exclude_none=True))
         before = self.given.s.versions
+        self.writes += status != self.given.s.status
         self.given = self.given.after(replace(plan, status=status))
         versions = dict(self.given.s.versions)
         for version, written in plan.versions.items():
             if written == before[version].status:
                 continue
             read = VersionStatus.model_validate_json(written.model_dump_json(by_alias=True, exclude_none=True))
-            evidence = Evidence.from_dict(json.loads(json.dumps(read.evidence))) if read.evidence else None
-            versions[version] = replace(versions[version], status=read, evidence=evidence)
+            evidence, monitoring = _evidence(read.evidence), _evidence(read.monitoring)
+            versions[version] = replace(versions[version], status=read, evidence=evidence, monitoring=monitoring)
         self.given = Given(replace(self.given.s, versions=versions))
 
     def _write_pods(self, plan: Plan) -> None:
@@ -260,4 +270,11 @@ class World:
         errors = float(self.random.binomial(requests, self.behaviours[version].errors(counters.requests)))
         counters.requests += requests
         counters.errors += errors
+        if (shares := self.behaviours[version].income) is not None:
+            drawn = self.random.multinomial(requests, shares(self.now))
+            counters.income = tuple(drawn + (counters.income or (0.0,) * len(drawn)))
         return errors
+
+
+def _evidence(written: Mapping[str, Any] | None) -> Evidence | None:
+    return Evidence.from_dict(json.loads(json.dumps(written))) if written else None
