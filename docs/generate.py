@@ -36,6 +36,7 @@ _PAGES = {
     "LifecyclePolicy": "lifecycle-policy.md",
     "ModelEvaluation": "model-evaluation.md",
     "ModelApproval": "model-approval.md",
+    "ModelAuditRecord": "model-audit-record.md",
 }
 
 

@@ -22,6 +22,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from modelward.api.lifecycle_policy import LifecyclePolicy
 from modelward.api.model import Model
 from modelward.api.model_approval import ModelApproval
+from modelward.api.model_audit_record import ModelAuditRecord
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import ModelVersion
 from modelward.api.status import ModelStatus, VersionStatus
@@ -136,6 +137,20 @@ KINDS = (
             Column("Role", ".spec.role", "The role in which it was decided."),
             Column("Approver", ".spec.approver", "Who decided."),
             Column("Expires", ".spec.expiresAt", "When it ends to count.", "date", priority=1),
+            _AGE,
+        ),
+    ),
+    Kind(
+        ModelAuditRecord,
+        "modelauditrecords",
+        "mar",
+        (
+            Column("Model", ".spec.model.name", "The Model."),
+            Column("Seq", ".spec.seq", "Number of the record in its chain.", "integer"),
+            Column("Action", ".spec.action", "What was done."),
+            Column("Version", ".spec.version", "The version."),
+            Column("Actor", ".spec.actor", "Who decided it."),
+            Column("Hash", ".spec.hash", "Its hash.", priority=1),
             _AGE,
         ),
     ),
