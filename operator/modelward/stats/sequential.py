@@ -7,7 +7,7 @@ rate or bin, and is a handful of running sums, so that it can be stored between 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,13 +16,20 @@ from scipy import special
 from modelward.stats.intervals import Bounds, exact
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 _special = cast(Any, special)
 
 MINIMUM_INTERVALS = 10
 """Fewer intervals say too little about how much a rate moves from one to the next."""
 
 _SHRINKAGE = 200.0  # observations by which an interval's null rate leans on the past
+_FEW = 0.1  # the share of the tolerance that a candidate's rate is guessed to be, before it has shown any
+_FAINT = 50.0  # observations that the rate from before the first interval is worth in the prediction of the next
 _TINY = 1e-6
+_DIGITS = 5  # of logarithms of likelihoods, which are stored: more would not change a verdict
+
+CORRELATIONS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1)
+"""Between the requests of one interval. The largest is the strongest that is reckoned with while no interval shows a stronger one."""
 
 
 def mixing_parameter(rate: ArrayLike, tolerance: float, alpha: ArrayLike) -> Floats:
@@ -64,6 +71,9 @@ class _Sums:
         return cls(**{item.name: np.zeros(shape) for item in fields(cls)})
 
 
+SumsT = TypeVar("SumsT", bound=_Sums)
+
+
 @dataclass(frozen=True)
 class RateDifference(_Sums):
     """The difference of two rates, candidate a less incumbent b, stratified by interval.
@@ -103,10 +113,7 @@ class RateDifference(_Sums):
         counted = (n_a > 0) & (n_b > 0)
         n_a, n_b = np.where(counted, n_a, 1.0), np.where(counted, n_b, 1.0)
         excess = x_a + x_b - tolerance * n_a
-        known = self.past_total > 0
-        past = np.where(known, self.past_excess / np.where(known, self.past_total, 1.0), prior)
-        pooled = (excess + _SHRINKAGE * past) / (n_a + n_b + _SHRINKAGE)
-        rate = np.clip(pooled, _TINY, 1 - tolerance - _TINY)
+        rate = self.boundary_rate(x_a, n_a, x_b, n_b, tolerance, prior)
         variance = (rate + tolerance) * (1 - rate - tolerance) / n_a + rate * (1 - rate) / n_b
         weight = np.where(counted, n_a * n_b / (n_a + n_b), 0.0)
         difference = x_a / n_a - x_b / n_b
@@ -122,12 +129,161 @@ class RateDifference(_Sums):
             past_total=self.past_total + np.where(counted, n_a + n_b, 0.0),
         )
 
-    def bounds(self, rho: ArrayLike, alpha: ArrayLike) -> Bounds:
-        """Estimate and bounds of the weighted mean difference; each bound is wrong at any time with at most alpha."""
+    def boundary_rate(
+        self,
+        events: Floats,
+        total: Floats,
+        other_events: Floats,
+        other_total: Floats,
+        tolerance: float,
+        prior: ArrayLike,
+    ) -> Floats:
+        """What the incumbent's rate is in this interval if the candidate's is higher by exactly the tolerance."""
+        known = self.past_total > 0
+        past = np.where(known, self.past_excess / np.where(known, self.past_total, 1.0), prior)
+        excess, size = events + other_events - tolerance * total, total + other_total
+        return np.clip((excess + _SHRINKAGE * past) / (size + _SHRINKAGE), _TINY, 1 - tolerance - _TINY)
+
+    def bounds(self, rho: ArrayLike, alpha: ArrayLike, unseen: ArrayLike = 0.0) -> Bounds:
+        """Estimate and bounds of the weighted mean difference; each bound is wrong at any time with at most alpha.
+
+        unseen: variance that there may be and that the intervals need not have shown yet.
+        """
         estimate = _ratio(self.weighted, self.weight)
         spread = _spread(self, np.nan_to_num(estimate))
-        radius = mixture_boundary(np.maximum(self.variance, spread), rho, alpha)
-        return _around(estimate, radius, self.weight)
+        variance = np.maximum(self.variance + np.asarray(unseen, np.float64), spread)
+        return _around(estimate, mixture_boundary(variance, rho, alpha), self.weight)
+
+
+@dataclass(frozen=True)
+class Bursts(_Sums):
+    """How strongly the events of an interval come together, and what that may add to the variance of a RateDifference.
+
+    With a correlation c between the requests of an interval, a version's own rate in it is beta distributed around the true one and
+    its variance is rate (1 - rate)(1/n + c (1 - 1/n)). Where bursts are rare the intervals do not show c by how much they differ before
+    there was one. But they show by their likelihood under each of CORRELATIONS which of these can be ruled out: steady counts
+    of some events an interval are all but impossible when events come in bursts, and intervals without any event say nothing.
+
+    Both versions' intervals count, as if the events of both clustered alike.
+
+    A candidate whose own rate is below the tolerance cannot be worse by the tolerance, whatever the incumbent's is. When it has next to no
+    events this is proven much sooner than by the variance: by how unlikely so few are at the tolerance, under each correlation.
+    """
+
+    added: Floats  # sum h^2 of what each unit of correlation adds to the variance of D on the boundary
+    events: Floats  # of the candidate, then of the incumbent: they predict the next interval's rate
+    total: Floats
+    other_events: Floats
+    other_total: Floats
+    log_likelihoods: Floats  # of the counts, for each of CORRELATIONS, on the first axis
+    below_tolerance: (
+        Floats  # ln of the evidence against a candidate's rate of the tolerance or more, for each of CORRELATIONS
+    )
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...] = ()) -> Self:
+        one, each = np.zeros(shape), np.zeros((len(CORRELATIONS), *shape))
+        return cls(one, one, one, one, one, each, each)
+
+    def fold(
+        self,
+        events: ArrayLike,
+        total: ArrayLike,
+        other_events: ArrayLike,
+        other_total: ArrayLike,
+        tolerance: float,
+        prior: ArrayLike,
+        sums: RateDifference,
+    ) -> "Bursts":
+        """What is known after one more interval; sums are those before it."""
+        x_a, n_a, x_b, n_b = (np.asarray(item, np.float64) for item in (events, total, other_events, other_total))
+        counted = (n_a > 0) & (n_b > 0)
+        x_a, n_a, x_b, n_b = (np.where(counted, item, 0.0) for item in (x_a, n_a, x_b, n_b))
+        size_a, size_b = np.maximum(n_a, 1.0), np.maximum(n_b, 1.0)
+        rate = sums.boundary_rate(x_a, size_a, x_b, size_b, tolerance, prior)
+        above, weight = rate + tolerance, n_a * n_b / (size_a + size_b)
+        added = above * (1 - above) * (1 - 1 / size_a) + rate * (1 - rate) * (1 - 1 / size_b)
+        ours, theirs = (
+            np.clip((known + _FAINT * np.asarray(prior)) / (size + _FAINT), _TINY, 1 - _TINY)
+            for known, size in ((self.events, self.total), (self.other_events, self.other_total))
+        )
+        gained = [log_likelihood(x_a, n_a, ours, c) + log_likelihood(x_b, n_b, theirs, c) for c in CORRELATIONS]
+        below = self.below_tolerance
+        if tolerance > 0:
+            few = np.minimum((tolerance * self.events + _FEW) / (tolerance * self.total + 1), 0.5) * tolerance
+            below = below + [
+                log_likelihood(x_a, n_a, few, c) - log_likelihood(x_a, n_a, tolerance, c) for c in CORRELATIONS
+            ]
+        return Bursts(
+            added=self.added + weight**2 * added,
+            events=self.events + x_a,
+            total=self.total + n_a,
+            other_events=self.other_events + x_b,
+            other_total=self.other_total + n_b,
+            log_likelihoods=np.round(self.log_likelihoods + gained, _DIGITS),
+            below_tolerance=np.round(below, _DIGITS),
+        )
+
+    def possible(self, alpha: ArrayLike) -> Flags:
+        """Which of CORRELATIONS are not ruled out: under the true one, the mean of all likelihoods over its own is a martingale."""
+        mean = np.logaddexp.reduce(self.log_likelihoods, axis=0) - np.log(len(CORRELATIONS))
+        return np.asarray(mean - self.log_likelihoods < np.log(1 / np.asarray(alpha, np.float64)))
+
+    def is_below_tolerance(self, alpha: ArrayLike) -> Flags:
+        """Under which of CORRELATIONS is the candidate's own rate certainly below the tolerance?"""
+        return np.asarray(self.below_tolerance >= np.log(1 / np.asarray(alpha, np.float64)))
+
+
+def log_likelihood(events: ArrayLike, total: ArrayLike, rate: ArrayLike, correlation: float) -> Floats:
+    """Of so many events in one interval, beta-binomial with this correlation between its requests; without the binomial coefficient."""
+    k, n, p = (np.asarray(item, np.float64) for item in (events, total, rate))
+    if correlation == 0:
+        return np.asarray(_special.xlogy(k, p) + _special.xlog1py(n - k, -p), dtype=np.float64)
+    size = 1 / correlation - 1
+    a, b = p * size, (1 - p) * size
+    return np.asarray(_special.betaln(a + k, b + n - k) - _special.betaln(a, b), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class RateComparison:
+    """What a gate on rates judges by: the difference, and the bursts that may hide from it."""
+
+    sums: RateDifference
+    bursts: Bursts
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...] = ()) -> "RateComparison":
+        return cls(RateDifference.empty(shape), Bursts.empty(shape))
+
+    def fold(
+        self,
+        events: ArrayLike,
+        total: ArrayLike,
+        other_events: ArrayLike,
+        other_total: ArrayLike,
+        tolerance: float,
+        prior: ArrayLike,
+    ) -> "RateComparison":
+        """After one more interval; see RateDifference.fold."""
+        counts = (events, total, other_events, other_total, tolerance, prior)
+        return RateComparison(self.sums.fold(*counts), self.bursts.fold(*counts, self.sums))
+
+    def times(self, multiples: Floats) -> "RateComparison":
+        """As if there were so many times the evidence, all of it alike."""
+        return RateComparison(_multiplied(self.sums, multiples), _multiplied(self.bursts, multiples))
+
+    def bounds(self, rho: ArrayLike, alpha: ArrayLike, tolerance: float) -> Bounds:
+        """Of the difference. Bursts that did not show yet raise the upper bound only: without them a candidate looks better than it is.
+
+        The upper bound holds under every correlation that is possible. A candidate whose own rate is below the tolerance is worse by less than
+        it; by how much less is not asked.
+        """
+        seen = self.sums.bounds(rho, alpha)
+        each = np.array(CORRELATIONS).reshape((-1,) + (1,) * self.bursts.added.ndim)
+        high = self.sums.bounds(rho, alpha, each * self.bursts.added).high
+        just_below = np.minimum(high, np.nextafter(tolerance, -1.0))
+        high = np.where(self.bursts.is_below_tolerance(np.asarray(alpha) / 2), just_below, high)
+        return Bounds(seen.estimate, seen.low, np.where(self.bursts.possible(alpha), high, -np.inf).max(axis=0))
 
 
 @dataclass(frozen=True)
@@ -296,6 +452,11 @@ def _crossing(k: Floats, n: Floats, limit: Floats, prior: float, outside: Floats
         excluded = log_beta_binomial(k, n, middle, prior) >= limit
         outside, inside = np.where(excluded, middle, outside), np.where(excluded, inside, middle)
     return outside
+
+
+def _multiplied(sums: SumsT, multiples: Floats) -> SumsT:
+    each = {item.name: np.multiply.outer(getattr(sums, item.name), multiples) for item in fields(sums)}
+    return type(sums)(**each)
 
 
 def _spread(sums: RateDifference | MeanShare, mean: Floats) -> Floats:

@@ -19,7 +19,7 @@ def counted(requests, errors):
 def test_more_errors_than_the_bound_allows_fail_with_their_interval():
     verdict = Stage(ERRORS).looks(12, counted(1000, 40), counted(9000, 90)).verdict()
     assert (verdict.result, verdict.reason) == (Result.FAIL, "Failed")
-    assert verdict.sentence == "errors rose by 2.6 to 3.4 percentage points over v7 (bound 0.5), 12,000 requests"
+    assert verdict.sentence == "errors rose by 2.6 to 3.6 percentage points over v7 (bound 0.5), 12,000 requests"
     assert verdict.low < verdict.figure < verdict.high
     assert verdict.figure == pytest.approx(0.03)
     assert (verdict.bound, verdict.samples, verdict.method) == (0.005, 12000, "stratified normal mixture")
@@ -41,6 +41,15 @@ def test_nine_intervals_decide_nothing_and_ten_do():
     assert stage.verdict().result is Result.INCONCLUSIVE
     assert "9 of the 10 intervals needed" in stage.verdict().sentence
     assert stage.looks(1, counted(1000, 100), counted(9000, 90)).verdict().result is Result.FAIL
+
+
+def test_ten_intervals_without_an_error_do_not_rule_out_rare_bursts_and_more_of_them_do():
+    stage = Stage(ERRORS).looks(12, counted(300, 0), counted(300, 0))
+    verdict = stage.verdict()
+    assert verdict.result is Result.INCONCLUSIVE
+    assert "; low enough, but errors may come in bursts that have not shown yet; not enough yet" in verdict.sentence
+    assert verdict.sentence.endswith(" more requests needed, 15 minutes at this rate")
+    assert stage.looks(14, counted(300, 0), counted(300, 0)).verdict().result is Result.PASS
 
 
 def test_too_few_requests_to_decide_are_inconclusive():

@@ -1,13 +1,15 @@
 """What every gate on a rate shares: the comparison with the incumbent, and the breaker on the candidate alone.
 
-The comparison is stats.sequential.RateDifference shifted by the tolerance: Fail when the whole interval lies above `max_increase`, Pass
-when it lies below. The breaker needs no comparison and no ten intervals: it trips as soon as the confidence sequence of
+The comparison is stats.sequential.RateComparison shifted by the tolerance: Fail when the whole interval lies above `max_increase`, Pass
+when it lies below, with room for bursts that have not shown yet. The breaker needs no comparison and no ten intervals: it trips as soon as the confidence sequence of
 the candidate's own rate lies above `abort_above`, or there is as much evidence that the rate rose above it at some time: a version
 that decays after a good hour must not live on the average of that hour. With a breaker, the comparison takes half of the
 gate's alpha, and each of the breaker's two tests a quarter.
+
+In monitoring there is nothing to compare with: `abort_above` is the limit, all of alpha is its tests', and below it for certain is a Pass.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +17,15 @@ from modelward.api.gates import Gate
 from modelward.lifecycle.gates.outlook import Flags, Floats, outlook
 from modelward.lifecycle.gates.verdict import GateContext, Result, State, Verdict, present, too_few, unknown
 from modelward.lifecycle.gates.wording import counted, percent, points, requests
-from modelward.stats.sequential import MINIMUM_INTERVALS, ChangeEvidence, RateDifference, mixing_parameter, rate_bounds
+from modelward.stats.sequential import (
+    MINIMUM_INTERVALS,
+    Bursts,
+    ChangeEvidence,
+    RateComparison,
+    RateDifference,
+    mixing_parameter,
+    rate_bounds,
+)
 
 COMPARISON = "stratified normal mixture"
 BREAKER = "beta-binomial confidence sequence"
@@ -47,6 +57,7 @@ def empty() -> State:
     """Nothing compared, nothing counted; rho is fixed when the first comparison shows what is usual."""
     return {
         "sums": RateDifference.empty().to_json(),
+        "bursts": Bursts.empty().to_json(),
         "prior": None,
         "rho": None,
         "events": 0.0,
@@ -70,10 +81,14 @@ def fold(
         prior = (before.events + 0.5) / (before.total + 1) if before.total > 0 else 0.01
         rho = mixing_parameter(prior, rule.max_increase, rule.comparison_alpha(context.alpha))
         gathered |= {"prior": prior, "rho": float(rho)}
-    sums = RateDifference.from_json(state["sums"]).fold(
+    compared = _comparison(state).fold(
         candidate.events, candidate.total, incumbent.events, incumbent.total, rule.max_increase, prior
     )
-    return {**gathered, "sums": sums.to_json()}
+    return {**gathered, "sums": compared.sums.to_json(), "bursts": compared.bursts.to_json()}
+
+
+def _comparison(state: State) -> RateComparison:
+    return RateComparison(RateDifference.from_json(state["sums"]), Bursts.from_json(state["bursts"]))
 
 
 def judge(rule: RateRule, gate: Gate, state: State, context: GateContext) -> Verdict:
@@ -81,6 +96,8 @@ def judge(rule: RateRule, gate: Gate, state: State, context: GateContext) -> Ver
     broken = _judge_breaker(rule, gate, state, context)
     if broken is not None and broken.result is Result.FAIL:
         return broken
+    if context.alone:
+        return too_few(gate, context) or _held_against_limit(rule, gate, broken, context)
     if context.incumbent is None:
         return _nothing_to_compare(rule, gate, broken, context)
     return too_few(gate, context) or _judge_comparison(rule, gate, state, context)
@@ -89,10 +106,10 @@ def judge(rule: RateRule, gate: Gate, state: State, context: GateContext) -> Ver
 def _judge_breaker(rule: RateRule, gate: Gate, state: State, context: GateContext) -> Verdict | None:
     if rule.abort_above is None or state["total"] <= 0:
         return None
-    bounds = rate_bounds(state["events"], state["total"], context.alpha / 4)
+    bounds = rate_bounds(state["events"], state["total"], _breaker_alpha(context))
     low, high = float(bounds.low), float(bounds.high)
     change = ChangeEvidence.from_json(state["change"])
-    if low <= rule.abort_above and change.recent_total > 0 and change.exceeds(context.alpha / 4):
+    if low <= rule.abort_above and change.recent_total > 0 and change.exceeds(_breaker_alpha(context)):
         return _changed(rule, gate, change, context)
     tripped = low > rule.abort_above
     sentence = (
@@ -113,9 +130,24 @@ def _judge_breaker(rule: RateRule, gate: Gate, state: State, context: GateContex
     )
 
 
+def _breaker_alpha(context: GateContext) -> float:
+    """The share of each of its two tests: half of the gate's alpha is the comparison's, where there is one."""
+    return context.alpha / (2 if context.alone else 4)
+
+
+def _held_against_limit(rule: RateRule, gate: Gate, measured: Verdict | None, context: GateContext) -> Verdict:
+    """What the breaker measured and did not fail, as a verdict of its own: Pass when all of the interval is below the limit."""
+    if measured is None:
+        sentence = f"{context.candidate} has shown nothing that {rule.noun} could be counted among"
+        return unknown(gate, context, sentence, "MetricsUnavailable", bound=rule.abort_above)
+    if measured.high is not None and measured.high < present(rule.abort_above):
+        return replace(measured, result=Result.PASS, reason="Passed")
+    return measured
+
+
 def _changed(rule: RateRule, gate: Gate, change: ChangeEvidence, context: GateContext) -> Verdict:
     """The rate rose above the limit after a better time; only the newest intervals are told of."""
-    bounds = rate_bounds(change.recent_events, change.recent_total, context.alpha / 4)
+    bounds = rate_bounds(change.recent_events, change.recent_total, _breaker_alpha(context))
     sentence = (
         f"{rule.noun} rose to {percent(float(bounds.estimate))} of what {context.candidate} answers "
         f"(abort above {percent(present(rule.abort_above))}), the newest {requests(round(change.recent_total))}"
@@ -162,20 +194,20 @@ def _nothing_to_compare(rule: RateRule, gate: Gate, breaker: Verdict | None, con
 
 
 def _judge_comparison(rule: RateRule, gate: Gate, state: State, context: GateContext) -> Verdict:
-    sums = RateDifference.from_json(state["sums"])
-    intervals = int(sums.intervals)
+    compared = _comparison(state)
+    intervals = int(compared.sums.intervals)
     if state["rho"] is None or intervals == 0:
         sentence = (
             f"there was no interval yet in which both {context.candidate} and {context.incumbent} answered requests"
         )
         return unknown(gate, context, sentence, "InsufficientSamples", bound=rule.max_increase)
-    bounds = sums.bounds(state["rho"], rule.comparison_alpha(context.alpha))
+    bounds = compared.bounds(state["rho"], rule.comparison_alpha(context.alpha), rule.max_increase)
     figure, low, high = float(bounds.estimate), float(bounds.low), float(bounds.high)
     result = _decide(low, high, rule.max_increase, intervals)
     return Verdict(
         gate.name,
         result,
-        _sentence(rule, result, low, high, sums, state, context),
+        _sentence(rule, result, low, high, compared, state, context),
         _REASONS[result],
         figure=figure,
         low=float(np.clip(low, -1, 1)),
@@ -198,9 +230,15 @@ def _decide(low: float, high: float, bound: float, intervals: int) -> Result:
 
 
 def _sentence(
-    rule: RateRule, result: Result, low: float, high: float, sums: RateDifference, state: State, context: GateContext
+    rule: RateRule,
+    result: Result,
+    low: float,
+    high: float,
+    compared: RateComparison,
+    state: State,
+    context: GateContext,
 ) -> str:
-    intervals = int(sums.intervals)
+    intervals = int(compared.sums.intervals)
     low, high = max(low, -1.0), min(high, 1.0)
     change = (
         f"rose by {points(low)} to {points(high)} percentage points over"
@@ -213,17 +251,20 @@ def _sentence(
     if intervals < MINIMUM_INTERVALS:
         return f"{text}; {intervals} of the {MINIMUM_INTERVALS} intervals needed for a verdict"
     more = outlook(
-        lambda times: _is_decided(rule, sums, times, state, context),
+        lambda times: _is_decided(rule, compared, times, state, context),
         context.candidate_samples,
         context.measured_seconds,
         rule.unit,
     )
+    alpha = rule.comparison_alpha(context.alpha)
+    if float(compared.sums.bounds(state["rho"], alpha).high) < rule.max_increase:
+        text = f"{text}; low enough, but {rule.noun} may come in bursts that have not shown yet"
     return f"{text}; {more}"
 
 
-def _is_decided(rule: RateRule, sums: RateDifference, times: Floats, state: State, context: GateContext) -> Flags:
+def _is_decided(rule: RateRule, compared: RateComparison, times: Floats, state: State, context: GateContext) -> Flags:
     """Would there be a verdict with so many times the evidence, all of it alike?"""
-    scaled = RateDifference(**{item.name: getattr(sums, item.name) * times for item in fields(sums)})
-    bounds = scaled.bounds(state["rho"], rule.comparison_alpha(context.alpha))
+    more = compared.times(times)
+    bounds = more.bounds(state["rho"], rule.comparison_alpha(context.alpha), rule.max_increase)
     apart = (bounds.low > rule.max_increase) | (bounds.high < rule.max_increase)
-    return np.asarray(apart & (scaled.intervals >= MINIMUM_INTERVALS))
+    return np.asarray(apart & (more.sums.intervals >= MINIMUM_INTERVALS))
