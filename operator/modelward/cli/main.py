@@ -5,6 +5,7 @@ from importlib.metadata import version as installed_version
 import typer
 
 from modelward.cli.baseline import baseline
+from modelward.cli.explain import explain
 from modelward.cli.failure import Commands
 
 app = typer.Typer(
@@ -16,6 +17,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command()(baseline)
+app.command()(explain)
 
 
 @app.command()

@@ -127,3 +127,29 @@ def status_of(stage, **changes):
         last_transition_time=BEGAN,
     )
     return ModelStatus(rollout=rollout, gates=rows, conditions=(waits,)).model_copy(update=changes)
+
+
+def stored(stage, status=None, baseline=None):
+    """The Model and the ModelVersion as the API server gives them."""
+    dumped = {"mode": "json", "by_alias": True, "exclude_none": True}
+    return (
+        {
+            "apiVersion": "modelward.dev/v1alpha1",
+            "kind": "Model",
+            "metadata": {"name": "credit-risk", "namespace": "lending", "uid": "1"},
+            "spec": {"owner": {"team": "lending-ml"}, "production": {"version": "v8"}},
+            "status": (status or status_of(stage)).model_dump(**dumped),
+        },
+        {
+            "apiVersion": "modelward.dev/v1alpha1",
+            "kind": "ModelVersion",
+            "metadata": {"name": "credit-risk-v8", "namespace": "lending", "uid": "2"},
+            "spec": {
+                "model": "credit-risk",
+                "version": "v8",
+                "artifact": {"uri": "s3://models/credit-risk/v8", "digest": "sha256:" + "4f" * 32},
+                "baseline": baseline or BASELINE.model_dump(exclude_defaults=True, **dumped),
+            },
+            "status": {"stage": "Canary", "evidence": stage.evidence.to_dict()},
+        },
+    )
