@@ -224,7 +224,7 @@ def _by_the_operator(operator: str) -> Object:
         "  request.operation == 'DELETE' && has(namespaceObject.metadata.deletionTimestamp) &&\n"
         f"  request.userInfo.username in [{controllers}]\n"
         ")",
-        "(request.subResource == '' ? '' : request.subResource + ' of ') + request.resource.resource + '.' + request.resource.group"
+        "(has(request.subResource) ? request.subResource + ' of ' : '') + request.resource.resource + '.' + request.resource.group"
         f" + \" is written by the operator '{operator}' alone, and you are '\" + request.userInfo.username"
         ' + "\': change what it is made of, and leave the writing to the operator"',
     )

@@ -18,7 +18,8 @@ from tests.api.governance.people import (
 
 WILDCARDS = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
 MODEL = {"apiVersion": "modelward.dev/v1alpha1", "kind": "Model", "metadata": {"name": "churn"}, "spec": {}}
-FORGED = {"status": {"production": {"version": "v8"}}}
+SERVING = {"version": "v8", "digest": "sha256:" + "4f" * 32, "since": "2026-11-01T09:00:00Z"}
+FORGED = {"status": {"production": SERVING}}
 
 
 @pytest.fixture
