@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field
 
 from modelward.api.status import Timestamp, WeightStatus
-from modelward.api.types import ApiModel, CelRule, ChangeRule, Digest, FreeForm, Number, ObjectMeta, Rules
+from modelward.api.types import ApiModel, CelRule, ChangeRule, Digest, Number, ObjectMeta, Record, Rules
 
 LAST_SEQ = 99_999_999
 
@@ -125,7 +125,7 @@ class ModelAuditRecordSpec(ApiModel):
         default=(), description="The decisions of people that the step rests on."
     )
     git_revision: Line = Field(default="", description="Revision of the manifest in Git, where it is known.")
-    details: FreeForm = Field(
+    details: Record = Field(
         default={},
         description=(
             "What else an examiner needs: at RolloutStarted the version's spec, the pinned policy and the evaluations; bounded,"

@@ -274,9 +274,10 @@ def _repetition_faults(documents: Sequence[Document]) -> Iterator[Fault]:
     first: dict[int, Document] = {}
     for document in documents:
         seq = document["seq"]
-        earlier = first.setdefault(seq, document)
-        if earlier is document:
+        if seq not in first:
+            first[seq] = document
             continue
+        earlier = first[seq]
         if dict(earlier) == dict(document):
             yield Fault(seq, FaultKind.DUPLICATE, f"record {seq} is there twice, with the same content")
             continue
