@@ -140,3 +140,18 @@ def test_memories_survive_being_written_as_json_and_share_their_edges():
     assert document["edges"] == [list(EDGES)]
     assert read_pods(document) == pods
     assert lifetime(pods.values()).counters == {"requests": 14.0}
+
+
+def test_a_series_that_is_not_shown_any_more_is_absent_and_not_zero():
+    last = pod_increment("a", None, reading(1000, requests=10.0, errors=1.0), 0.0)[1]
+    increment, memory = pod_increment("a", last, reading(1060, requests=20.0), 0.0)
+    assert increment.absent == {"errors"} == increment.invalid.keys()
+    assert "series errors of pod a is not shown any more" in increment.invalid["errors"]
+    again, _ = pod_increment("a", memory, reading(1120, requests=30.0, errors=4.0), 0.0)
+    assert again.counters == {"requests": 10.0, "errors": 3.0} and not again.invalid
+
+
+def test_a_process_that_starts_anew_may_not_show_everything_yet():
+    last = pod_increment("a", None, reading(1000, requests=10.0, errors=1.0), 0.0)[1]
+    increment, _ = pod_increment("a", last, reading(1060, requests=2.0), 0.0)
+    assert increment.counters == {"requests": 2.0} and not increment.invalid
