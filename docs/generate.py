@@ -183,15 +183,21 @@ def _render_rules(schema: Schema) -> str:
 
 def _render_commands() -> str:
     command = typer.main.get_command(app)
-    parts = [_NOTE.format(source="operator/modelward/cli"), f"# The modelward command\n\n{command.help}\n"]
     assert isinstance(command, TyperGroup)
-    for name, sub in command.commands.items():
-        parts.append(f"\n## modelward {name}\n\n{_paragraphs(sub.help or '')}\n")
-        options = [option for option in sub.params if isinstance(option, TyperOption)]
+    head = _NOTE.format(source="operator/modelward/cli") + f"# The modelward command\n\n{command.help}\n"
+    return head + "".join(_render_group(command, "modelward"))
+
+
+def _render_group(group: TyperGroup, path: str) -> Iterator[str]:
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from _render_group(command, f"{path} {name}")
+            continue
+        yield f"\n## {path} {name}\n\n{_paragraphs(command.help or '')}\n"
+        options = [option for option in command.params if isinstance(option, TyperOption)]
         if options:
-            parts.append("\n| Option | Default | What it is |\n| --- | --- | --- |\n")
-            parts += [_render_option(option) for option in options]
-    return "".join(parts)
+            yield "\n| Option | Default | What it is |\n| --- | --- | --- |\n"
+            yield from (_render_option(option) for option in options)
 
 
 def _render_option(option: TyperOption) -> str:

@@ -7,6 +7,7 @@ import typer
 from modelward.cli.baseline import baseline
 from modelward.cli.explain import explain
 from modelward.cli.failure import Commands
+from modelward.cli.policy import policy
 
 app = typer.Typer(
     name="modelward",
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.command()(baseline)
 app.command()(explain)
+app.add_typer(policy, name="policy")
 
 
 @app.command()
