@@ -39,7 +39,7 @@ GATES = (
     gate(name="drift", drift={"threshold": 0.2, "maxDriftedShare": 0.5}),
     gate(name="drift-from-v7", drift={"threshold": 0.2, "reference": "Incumbent"}, advisory=True),
     gate(name="predictions", predictionDrift={"method": "JS", "threshold": 0.1}),
-    gate(name="quality", dataQuality={"maxMissing": 0.02, "maxNewCategories": 0.005}),
+    gate(name="quality", dataQuality={"maxMissing": 0.02, "maxNewCategories": 0.005}, advisory=True),
 )
 MODEL = Model.model_validate(
     {
