@@ -29,8 +29,8 @@ quick: lint unit ## Lint and unit tests: no cluster, under 3 minutes
 unit: $(READY) ## Rules, statistics and sources, without a cluster
 	$(PYTEST) tests/unit
 
-api: $(READY) ## Schemas, conflicts and kills, on a real kube-apiserver; metrics from a real Prometheus
-	$(PYTEST) tests/api tests/sources
+api: $(READY) ## Schemas, conflicts and kills, on a real kube-apiserver; metrics from a real Prometheus; real storages of the audit
+	$(PYTEST) tests/api tests/sources tests/archive
 
 e2e: $(READY) ## The whole product on a whole cluster, which is started and stopped
 	$(PYTEST) -n 4 --dist loadgroup tests/e2e

@@ -87,7 +87,12 @@ GO_PROGRAMS: tuple[GoProgram, ...] = (
         tags="remove_all_sd,enable_kubernetes_sd",
     ),
 )
-_BY_NAME = {program.name: program for program in GO_PROGRAMS}
+# Not part of the cluster: built when a test asks for it.
+TEST_PROGRAMS: tuple[GoProgram, ...] = (
+    # Object storage with object lock, 44 MB; a minute and a half on two cores.
+    GoProgram("versitygw", "versitygw", "github.com/versity/versitygw/cmd/versitygw"),
+)
+_BY_NAME = {program.name: program for program in (*GO_PROGRAMS, *TEST_PROGRAMS)}
 CLIENTS = ("kubectl", "helm")
 
 
@@ -102,8 +107,8 @@ def path(name: str) -> Path:
 
 
 def build_all() -> None:
-    """Builds whatever is not in the cache yet, one after the other, saying which."""
-    names = [*_BY_NAME, ENVOY]
+    """Builds what the cluster needs and the cache does not have yet, one after the other, saying which."""
+    names = [*(program.name for program in GO_PROGRAMS), ENVOY]
     absent = [name for name in names if not _target(name).exists()]
     for position, name in enumerate(absent, start=1):
         progress.say(f"program {position} of {len(absent)} to build: {name}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cluster import progress
 from cluster.processes import Failure, run
 
@@ -21,12 +23,16 @@ REQUIRED = (
 )
 
 
-def missing() -> list[str]:
-    return [package for package in REQUIRED if not _installed(package)]
+# The database that the tests of the audit's archive write to.
+DATABASE = ("postgresql",)
 
 
-def install_missing() -> None:
-    wanted = missing()
+def missing(packages: Sequence[str] = REQUIRED) -> list[str]:
+    return [package for package in packages if not _installed(package)]
+
+
+def install_missing(packages: Sequence[str] = REQUIRED) -> None:
+    wanted = missing(packages)
     if not wanted:
         return
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
