@@ -146,7 +146,12 @@ class ModelAuditRecord(ApiModel):
 
     cel_rules: ClassVar[Rules] = (
         CelRule(
-            rule="self.metadata.name == self.spec.model.name + '-' + string(100000000 + self.spec.seq).substring(1)",
+            # Not by making the name out of seq: the API server takes a number as text to be of any length, and refuses the cost.
+            rule=(
+                "self.metadata.name.startsWith(self.spec.model.name + '-')"
+                " && size(self.metadata.name) == size(self.spec.model.name) + 9 && self.metadata.name.matches('-[0-9]{8}$')"
+                " && int(self.metadata.name.substring(size(self.metadata.name) - 8)) == self.spec.seq"
+            ),
             message="metadata.name is not <model>-<seq>, seq in eight digits: the name is what keeps a number from being given twice",
             holds=_named_after_its_place,
         ),
