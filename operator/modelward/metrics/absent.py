@@ -18,7 +18,9 @@ def absent_series(preset: Preset, wanted: Sequence[str], pods: Sequence[PodReadi
 
 
 def _hidden(preset: Preset, wanted: Sequence[str], pod: PodReading) -> Iterator[tuple[str, str]]:
-    """Counters that the server shows from its start, in those releases that have them."""
+    """Counters that the server shows as soon as it counts requests, in those releases that have them."""
+    if not _has_answered(pod):
+        return
     for rule in preset.counters:
         if rule.always_shown and rule.series in wanted and rule.series not in pod.series:
             yield (
@@ -30,8 +32,7 @@ def _hidden(preset: Preset, wanted: Sequence[str], pod: PodReading) -> Iterator[
 
 def _unobserved(preset: Preset, wanted: Sequence[str], pod: PodReading) -> Iterator[tuple[str, str]]:
     """What every request is observed in, of a pod that has answered some."""
-    requests = pod.series.get("requests")
-    if not isinstance(requests, float) or requests <= 0:
+    if not _has_answered(pod):
         return
     for series in _SHOWN_WITH_THE_FIRST_REQUEST:
         if series in wanted and series in preset.given and series not in pod.series:
@@ -42,6 +43,11 @@ def _unobserved(preset: Preset, wanted: Sequence[str], pod: PodReading) -> Itera
                 f"which preset {preset.name} reads for the {noun(series)}: "
                 "choose the preset of this server and release, or take the gate out",
             )
+
+
+def _has_answered(pod: PodReading) -> bool:
+    requests = pod.series.get("requests")
+    return isinstance(requests, (int, float)) and requests > 0
 
 
 def _labels(rule: CounterRule) -> str:

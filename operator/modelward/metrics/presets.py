@@ -10,7 +10,8 @@ three lists of rules. Every rule names the canonical `series`, the server's `met
 What matches one series is summed.
 
     counters       a number. `required: true`: a page without the metric cannot be the server's. `alwaysShown: true`: the server
-                   shows the counter from its start, so that a page without a matching sample has no such counter, and not 0
+                   shows the counter as soon as it counts requests, so that a page without a matching sample has no such counter,
+                   and not 0
     histograms     buckets; `divisor` turns the server's unit into seconds (1000000 for microseconds)
     categories     a counter per value of `categoryLabel`
 

@@ -6,6 +6,7 @@
 | conflicting writers | api layer |
 | Prometheus down | `test_prometheus_down` |
 | NaN with a failure-only condition; two series; +Inf | `test_nan_or_infinity_in_the_metrics`, `test_a_query_without_one_finite_number` |
+| edges that differ, a counter that resets at every scrape, a metric renamed, no series, clock skew | `test_readings_that_make_no_sense` |
 | analysis ended with zero measurements | `test_an_analysis_with_zero_measurements` |
 | zero traffic on the canary | `test_zero_traffic_on_the_canary` |
 | stale metric hidden by the lookback | `test_a_stale_metric` |
@@ -38,7 +39,7 @@ import pytest
 
 from modelward.api.digests import version_digest
 from modelward.lifecycle.evidence import Evidence
-from modelward.stats.readings import PodReading, QueryAnswer, Reading
+from modelward.stats.readings import Binned, PodReading, QueryAnswer, Reading
 from tests.unit.lifecycle.builders import NOW, Given, model, policy, version_spec
 from tests.unit.lifecycle.expectations import (
     announces,
@@ -106,6 +107,60 @@ def test_nan_or_infinity_in_the_metrics(value: float) -> None:
     world.run(minutes=10)
     assert world.status().weight == 10
     assert world.condition("GatesPassed") == ("Unknown", "InvalidResult")
+
+
+def _of_other_pods(reading: Reading) -> Reading:
+    return replace(reading, pods=tuple(replace(pod, pod=f"{pod.pod}-{pod.at:.0f}") for pod in reading.pods))
+
+
+def _renamed(reading: Reading) -> Reading:
+    without = with_series(lambda pod: {"requests": pod.series["requests"]})(reading)  # type: ignore[dict-item]
+    return replace(without, absent={"errors": "pod v2-0 shows no such counter"})
+
+
+NONSENSE: dict[str, Callable[[Reading], Reading]] = {
+    "counters that reset at every scrape": with_series(lambda pod: {**pod.series, "requests": 1e10 - pod.at, "errors": 0.0}),  # type: ignore[dict-item]
+    "a metric that was renamed": _renamed,
+    "no series": with_series(lambda _: {}),
+    "everything negative": with_series(lambda pod: dict.fromkeys(pod.series, -1.0)),
+    "everything NaN": with_series(lambda pod: dict.fromkeys(pod.series, math.nan)),
+    "edges that differ at every look": with_series(lambda pod: {**pod.series, "latency": Binned((pod.at,), (pod.at, 1.0))}),  # type: ignore[dict-item]
+    "samples of ten minutes ago": lambda reading: replace(reading, pods=tuple(replace(pod, at=pod.at - 600) for pod in reading.pods)),
+    "samples of in ten minutes": lambda reading: replace(reading, pods=tuple(replace(pod, at=pod.at + 600) for pod in reading.pods)),
+    "starts of in ten minutes": lambda reading: replace(reading, pods=tuple(replace(pod, started_at=pod.at + 600) for pod in reading.pods)),
+    "other pods at every look": _of_other_pods,
+    "no pods": lambda reading: replace(reading, pods=()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("spoil", NONSENSE.values(), ids=NONSENSE.keys())
+def test_readings_that_make_no_sense(spoil: Callable[[Reading], Reading]) -> None:
+    """Nothing is raised, and a sound version is never latched for what its metrics look like."""
+    world = in_canary()
+    world.spoil = spoil
+    world.run(minutes=10)
+    assert world.status().failed == ()
+    assert world.status().production.version == "v1" or world.condition("Ready")[0] == "True"
+
+
+@pytest.mark.parametrize(
+    "nonsense", ["a metric that was renamed", "no series", "everything negative", "everything NaN", "no pods"]
+)
+def test_a_version_without_evidence_gets_no_further(nonsense: str) -> None:
+    world = in_canary()
+    world.spoil = NONSENSE[nonsense]
+    world.run(minutes=10)
+    assert world.status().weight == 10
+    assert world.condition("GatesPassed")[0] == "Unknown"
+
+
+def test_one_request_on_the_canary() -> None:
+    world = in_canary()
+    world.requests_per_second = 0.0
+    world.counters["v2"].requests += 1
+    world.run(minutes=10)
+    assert world.status().weight == 10
+    assert world.status().failed == ()
 
 
 def test_a_query_without_one_finite_number() -> None:

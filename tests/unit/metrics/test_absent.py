@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from modelward.metrics.exposition import read_exposition
 from modelward.metrics.presets import preset
 from modelward.stats.readings import Binned, PodReading, Reading
 
+CAPTURED = Path(__file__).parent / "captured"
 START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 GATES = (
     Gate.model_validate({"name": "errors", "errorRate": {"maxIncrease": 0.05, "abortAbove": 0.2}, "minSamples": 10}),
@@ -87,6 +89,14 @@ def test_a_release_that_does_not_count_failures_at_all_is_told_from_one_without_
         "preset triton has no count of failed requests here: pod credit-v2-0 shows no nv_inference_request_failure, "
         "so this release does not count it; use one that does, or take the gate out"
     )
+
+
+@pytest.mark.parametrize("name", ["mlserver", "triton"])
+def test_a_counter_of_failures_that_was_renamed_is_not_one_without_failures(name: str) -> None:
+    text = (CAPTURED / f"{name}.txt").read_text()
+    failures = next(rule.metric for rule in preset(name).counters if rule.series == "errors")
+    assert absent(name, text).keys() == ({"latency"} if name == "triton" else set()) | {"confusion/"}
+    assert "errors" in absent(name, text.replace(failures, "acme_failures"))
 
 
 @pytest.mark.parametrize(
