@@ -93,8 +93,7 @@ def _is_torn(path: Path) -> bool:
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Whole lines, numbered from 1."""
     if path.exists():
-        for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
-            yield number, line
+        yield from enumerate(path.read_bytes().split(b"\n")[:-1], 1)
 
 
 def _object(line: bytes) -> dict[str, Any] | None:

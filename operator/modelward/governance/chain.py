@@ -30,8 +30,8 @@ from modelward.api.model_audit_record import (
 from modelward.api.status import WeightStatus
 
 __all__ = [
-    "Document", "Entry", "Fault", "FaultKind", "Head", "canonical", "document_of", "hash_of", "head_of", "record_name", "same_step",
-    "seal", "verify",
+    "Document", "Entry", "Fault", "FaultKind", "Head", "canonical", "differing_fields", "document_of", "hash_of", "head_of",
+    "is_readable", "model_name", "record_name", "same_step", "seal", "verify",
 ]  # fmt: skip
 
 Document = Mapping[str, Any]
@@ -80,6 +80,7 @@ class FaultKind(StrEnum):
     TRUNCATED = "Truncated"
     FOREIGN = "Foreign"
     UNREADABLE = "Unreadable"
+    CHECKPOINT = "Checkpoint"
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def verify(documents: Iterable[Document], heads: Sequence[Head] = (), after: Hea
     `heads` are links known from elsewhere. `after` is the link that the first record continues, when not from the beginning.
     """
     listed = tuple(documents)
-    readable = [document for document in listed if _is_readable(document)]
+    readable = [document for document in listed if is_readable(document)]
     faults = [
         Fault(
             0,
@@ -167,7 +168,7 @@ def verify(documents: Iterable[Document], heads: Sequence[Head] = (), after: Hea
             f"entry {place} is no audit record: seq, prevHash or hash is missing or of the wrong type",
         )
         for place, document in enumerate(listed, 1)
-        if not _is_readable(document)
+        if not is_readable(document)
     ]
     faults += _identity_faults(readable)
     faults += _order_faults(readable)
@@ -232,7 +233,8 @@ def _as_read(value: Any) -> Any:
 # Details of checking: one function for each way in which a chain can be wrong.
 
 
-def _is_readable(document: Document) -> bool:
+def is_readable(document: Document) -> bool:
+    """Has it what places it in a chain?"""
     types = {"seq": int, "prevHash": str, "hash": str}
     return (
         isinstance(document, Mapping)
@@ -243,9 +245,9 @@ def _is_readable(document: Document) -> bool:
 
 def _identity_faults(documents: Sequence[Document]) -> Iterator[Fault]:
     """Every record names the same Model. Its uid may change: a Model that is deleted and made anew goes on with the chain."""
-    counted = Counter(_model_name(document) for document in documents).most_common(1)
+    counted = Counter(model_name(document) for document in documents).most_common(1)
     for document in documents:
-        own, usual = _model_name(document), counted[0][0]
+        own, usual = model_name(document), counted[0][0]
         if own != usual:
             yield Fault(
                 document["seq"],
@@ -255,7 +257,8 @@ def _identity_faults(documents: Sequence[Document]) -> Iterator[Fault]:
             )
 
 
-def _model_name(document: Document) -> str:
+def model_name(document: Document) -> str:
+    """The Model that a record says it is about."""
     model = document.get("model")
     return f"{model.get('namespace')}/{model.get('name')}" if isinstance(model, Mapping) else "none"
 
