@@ -275,9 +275,10 @@ VERSION_NOT_SERVABLE = "VersionNotServable"
 
 Add it in a new version, or remove `spec.serving` from a Model that is served elsewhere."""
 INVALID_GATE = "InvalidGate"
-"""A gate of the Model is for a stage that the policy does not have; of a single gate: it gives no bound.
+"""A gate of the Model is for a stage that the policy does not have, or brings a query for a source that takes those of policies
+only; of a single gate: it gives no bound.
 
-Name a stage of the policy, or give the gate its bound."""
+Name a stage of the policy, ask its owner for the query, or give the gate its bound."""
 ROUTE_CONFLICT = "RouteConflict"
 """An older Model, or another HTTPRoute, has this host and path on the same Gateway already.
 

@@ -229,7 +229,7 @@ class Observer:
                 f"no LifecyclePolicy applies to tier {model.spec.risk_tier} in namespace {model.metadata.namespace!r}"
                 f" (there are: {known}{broken}): ask the risk function for one whose appliesTo.tiers names the tier",
             )
-        merged = policies.merge(found, model.spec)
+        merged = policies.merge(found, model.spec, self.metrics.closed_sources)
         return (None, merged) if isinstance(merged, Problem) else (merged, None)
 
     async def _gateway_problem(self, model: Model, view: RouteView | None) -> str | None:
