@@ -34,6 +34,7 @@ ALL_NAMESPACES = "*"
 FIELD_MANAGER = "modelward-cli"
 PAGE_SIZE = 500
 TIMEOUT = 15.0
+_POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 UNREACHABLE = 3
 """Exit code when no answer came; a script may try again then, and only then."""
 
@@ -166,7 +167,13 @@ class Cluster:
             ) from error
         if not 200 <= response.status < 300:
             raise _refusal(response.status, data, resource, host)
-        answer: Object = json.loads(data)
+        answer = _object(data)
+        if not answer:
+            raise ClusterError(
+                f"{host} does not answer as a cluster does: something between asks for a sign-in, or --context names"
+                " another address.",
+                response.status,
+            )
         return answer
 
 
@@ -206,12 +213,12 @@ def _namespace_of_context(path: str | None, context: str) -> str:
 
 
 def _namespace_of_pod() -> str:
-    return Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace").read_text("utf-8").strip()
+    return _POD_NAMESPACE.read_text("utf-8").strip()
 
 
 def _refusal(status: int, data: bytes, resource: Resource, host: str) -> ClusterError:
     """Turn an answer into a sentence; the body is a Status object, or a proxy's page."""
-    body = _status_object(data)
+    body = _object(data)
     message = str(body.get("message") or data[:500].decode(errors="replace")).strip().rstrip(".")
     details = body.get("details") or {}
     if status == 404 and details.get("name"):
@@ -233,7 +240,7 @@ def _refusal(status: int, data: bytes, resource: Resource, host: str) -> Cluster
     return ClusterError(f"{message}.", status)
 
 
-def _status_object(data: bytes) -> Object:
+def _object(data: bytes) -> Object:
     try:
         body = json.loads(data)
     except ValueError:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from modelward.api.digests import digest_of_model
 from modelward.cli.main import app
 from modelward.runtime.kube import KubeClient
 from tests.api.conftest import ApiServer
@@ -72,7 +73,9 @@ def lending(api_server: ApiServer) -> str:
     config_map = {"metadata": {"name": "training"}, "data": {"baseline.json": text}}
     assert api_server.request("POST", f"/api/v1/namespaces/{namespace}/configmaps", config_map).accepted
     for plural, stored_object in zip(
-        ("models", "modelversions"), stored(stage, baseline={"configMap": "training"}), strict=True
+        ("models", "modelversions"),
+        stored(stage, baseline={"configMap": "training", "digest": digest_of_model(BASELINE)}),
+        strict=True,
     ):
         name = stored_object["metadata"]["name"]
         manifest = stored_object | {"metadata": {"name": name, "namespace": namespace}}

@@ -1,0 +1,53 @@
+"""What the command line says when a cluster refuses, breaks, or is the pod's own."""
+
+from types import SimpleNamespace
+
+import pytest
+from kubernetes import client
+from urllib3.exceptions import ReadTimeoutError
+
+from modelward.cli.cluster import MODELS, UNREACHABLE, Cluster, ClusterError, connect
+
+
+class Faulty(client.ApiClient):
+    """A client whose answer is given."""
+
+    def __init__(self, answer):
+        super().__init__(client.Configuration(host="https://cluster.example"))
+        self.answer = answer
+
+    def call_api(self, *arguments, **named):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        status, body = self.answer
+        return SimpleNamespace(status=status, read=lambda: body)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "says"),
+    [
+        ((401, b'{"message": "Unauthorized"}'), 1, "https://cluster.example does not accept these credentials"),
+        ((403, b'{"message": "nobody may."}'), 1, "nobody may. Ask who runs the cluster for that right."),
+        ((404, b"404 page not found\n"), 1, "does not know models.modelward.dev: install the CRDs"),
+        ((429, b'{"message": "slow down"}'), 1, "is overloaded or broken: 429 slow down. Try again."),
+        ((502, b"<html>Bad Gateway</html>"), 1, "is overloaded or broken: 502 <html>Bad Gateway</html>. Try again."),
+        ((200, b"<html>Sign in</html>"), 1, "https://cluster.example does not answer as a cluster does"),
+        (ReadTimeoutError(None, "/", "Read timed out."), UNREACHABLE, "https://cluster.example gives no answer"),
+    ],
+    ids=["no credentials", "no right", "no such kind", "throttled", "a broken proxy", "a sign-in page", "slow"],
+)
+def test_what_a_cluster_answers_is_said_with_a_remedy(answer, code, says):
+    with pytest.raises(ClusterError) as failure:
+        Cluster(Faulty(answer), "lending").list(MODELS)
+    assert says in failure.value.message
+    assert failure.value.exit_code == code
+
+
+def test_a_pod_talks_to_its_own_cluster_in_its_own_namespace(monkeypatch, tmp_path):
+    (tmp_path / "namespace").write_text("lending\n")
+    monkeypatch.setattr("modelward.cli.cluster._POD_NAMESPACE", tmp_path / "namespace")
+    monkeypatch.setattr("modelward.cli.cluster.config.load_incluster_config", lambda **_: None)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    assert connect().namespace == "lending"
+    assert connect(namespace="risk").namespace == "risk"
