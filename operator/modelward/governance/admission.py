@@ -36,6 +36,7 @@ SETTLING = timedelta(seconds=10)
 
 # Who empties a namespace that is being deleted; the second where controllers have no accounts of their own.
 _NAMESPACE_CONTROLLERS = ("system:serviceaccount:kube-system:namespace-controller", "system:kube-controller-manager")
+_GARBAGE_COLLECTOR = "system:serviceaccount:kube-system:generic-garbage-collector"
 _API_VERSION = "admissionregistration.k8s.io/v1"
 _REMEDY = "apply the chart again with admission.enabled"
 
@@ -48,8 +49,14 @@ def policies(operator: str) -> tuple[Object, ...]:
     return (
         _policy(
             APPROVALS,
-            [_rule(["CREATE", "UPDATE"], ["modelapprovals"])],
-            [*_a_person(), _in_ones_own_name("approver", "decides"), *_with_the_role(), _unchanged("ModelApproval")],
+            [_rule(["CREATE", "UPDATE", "DELETE"], ["modelapprovals"])],
+            [
+                *_a_person(),
+                _in_ones_own_name("approver", "decides"),
+                *_with_the_role(),
+                _unchanged("ModelApproval"),
+                _rejection_stays(),
+            ],
             variables={
                 "verb": _VERB,
                 "byWildcard": _check(_SENTINEL),
@@ -217,17 +224,31 @@ def _unchanged(kind: str) -> Object:
     )
 
 
+def _rejection_stays() -> Object:
+    """An operator that is down for a moment would never hear of one that is deleted meanwhile."""
+    return _validation(
+        "request.operation != 'DELETE' || oldObject.spec.decision != 'Reject' ||\n"
+        "oldObject.spec.approver == request.userInfo.username ||\n"
+        f"request.userInfo.username in [{_quoted(*_NAMESPACE_CONTROLLERS, _GARBAGE_COLLECTOR)}]",
+        '"a rejection is deleted by nobody but \'" + oldObject.spec.approver + "\', who made it: to let the version try again, raise'
+        ' spec.production.retry of the Model"',
+    )
+
+
 def _by_the_operator(operator: str) -> Object:
-    controllers = ", ".join(f"'{name}'" for name in _NAMESPACE_CONTROLLERS)
     return _validation(
         f"request.userInfo.username == '{operator}' || (\n"
         "  request.operation == 'DELETE' && has(namespaceObject.metadata.deletionTimestamp) &&\n"
-        f"  request.userInfo.username in [{controllers}]\n"
+        f"  request.userInfo.username in [{_quoted(*_NAMESPACE_CONTROLLERS)}]\n"
         ")",
         "(has(request.subResource) ? request.subResource + ' of ' : '') + request.resource.resource + '.' + request.resource.group"
         f" + \" is written by the operator '{operator}' alone, and you are '\" + request.userInfo.username"
         ' + "\': change what it is made of, and leave the writing to the operator"',
     )
+
+
+def _quoted(*names: str) -> str:
+    return ", ".join(f"'{name}'" for name in names)
 
 
 # Their form.

@@ -38,3 +38,10 @@ def operator(guarded: Guarded) -> Person:
     person = guarded.person(OPERATOR, "system:serviceaccounts")
     guarded.bind_everywhere(person, "modelward")
     return person
+
+
+@pytest.fixture
+def namespace_controller(guarded: Guarded) -> Person:
+    person = guarded.person("system:serviceaccount:kube-system:namespace-controller", "system:serviceaccounts")
+    guarded.bind_everywhere(person, "system:controller:namespace-controller")
+    return person

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from modelward.governance.admission import SETTLING, key, policies, problem_of, trusted_since
+from modelward.governance.admission import NAMES, SETTLING, key, policies, problem_of, trusted_since
 from modelward.runtime.clock import SystemClock
 from modelward.runtime.kube import KubeClient
 from modelward.runtime.trust import TrustReader
@@ -37,8 +37,7 @@ class Door:
                 assert answer.accepted, answer.message
 
     def live(self) -> dict[str, Manifest | None]:
-        names = ("modelward-approvals", "modelward-status", "modelward-evaluations")
-        return {key(kind, name): self.get(kind, name) for kind in COLLECTIONS for name in names}
+        return {key(kind, name): self.get(kind, name) for kind in COLLECTIONS for name in NAMES}
 
     def get(self, kind: str, name: str) -> Manifest | None:
         answer = self.server.request("GET", self.path(kind, name))
@@ -72,7 +71,7 @@ def door(server: ApiServer) -> Door:
     """The policies as the chart installs them, new for every test."""
     door = Door(server)
     for kind, collection in COLLECTIONS.items():
-        for name in ("modelward-approvals", "modelward-status", "modelward-evaluations"):
+        for name in NAMES:
             if door.get(kind, name) is not None:
                 assert server.request("DELETE", f"{collection}/{name}").accepted
     door.install()
@@ -106,6 +105,22 @@ def test_labels_and_annotations_are_nobodys_business(door: Door) -> None:
     door.edit(POLICY, "modelward-approvals", add("/metadata/annotations", {"argocd.argoproj.io/tracking-id": "x"}))
     assert door.problem() is None
     assert trusted_since(door.live()) == before
+
+
+def test_a_chart_without_admission_installs_no_policy_and_the_operator_trusts_none(door: Door) -> None:
+    assert not [manifest for manifest in chart("admission.enabled=false") if manifest["kind"] in COLLECTIONS]
+    for kind in COLLECTIONS:
+        for name in NAMES:
+            door.remove(kind, name)
+    problem = door.problem()
+    assert problem is not None and "is missing: apply the chart again with admission.enabled" in problem
+
+
+def test_the_chart_knows_the_operators_account_whatever_it_is_called(door: Door) -> None:
+    door.install(chart("serviceAccount.name=ward"))
+    assert problem_of(door.live(), "system:serviceaccount:modelward:ward") is None
+    problem = door.problem()
+    assert problem is not None and "modelward-status is not as this release makes it" in problem
 
 
 ROOT = "/spec/matchConstraints"
@@ -174,7 +189,7 @@ def test_attack_an_edited_policy(door: Door, attack: tuple[str, str, Manifest, s
 
 
 @pytest.mark.parametrize("kind", [POLICY, BINDING])
-@pytest.mark.parametrize("name", ["modelward-approvals", "modelward-status", "modelward-evaluations"])
+@pytest.mark.parametrize("name", NAMES)
 def test_attack_a_removed_policy(door: Door, kind: str, name: str) -> None:
     door.remove(kind, name)
     problem = door.problem()

@@ -269,6 +269,35 @@ def test_deletion_and_garbage_collection_of_an_approval_still_work(
         assert time.monotonic() < limit
 
 
+def test_attack_a_rejection_is_deleted_before_the_operator_can_have_seen_it(
+    guarded: Guarded, grace: Person, namespace: str, path: str
+) -> None:
+    guarded.grant(grace, namespace, {**CREATE, "verbs": ["delete"]})
+    rejection, approval = a_rejection(grace.name), an_approval(grace.name)
+    for manifest in (rejection, approval):
+        assert grace.create(path, manifest).accepted
+    rejected, approved = (f"{path}/{each['metadata']['name']}" for each in (rejection, approval))
+    editor, master = guarded.person("editor"), guarded.person("kubernetes-admin", "system:masters")
+    guarded.grant(editor, namespace, ALL_OF_MODELWARD)
+    for attacker in (editor, master):
+        answer = attacker.request("DELETE", rejected)
+        assert_refused(
+            answer, "a rejection is deleted by nobody but 'grace@example.com'", "raise spec.production.retry"
+        )
+    assert_refused(editor.request("DELETE", path))
+    assert master.request("DELETE", approved).code in (200, 404)  # the collection's deletion may have come so far
+    assert grace.request("DELETE", rejected).accepted
+
+
+def test_a_namespace_takes_its_rejections_with_it(
+    guarded: Guarded, grace: Person, namespace_controller: Person, namespace: str, path: str
+) -> None:
+    assert grace.create(path, a_rejection(grace.name)).accepted
+    assert guarded.server.request("DELETE", f"/api/v1/namespaces/{namespace}").accepted
+    assert namespace_controller.request("DELETE", path).accepted
+    assert guarded.server.request("GET", path).body["items"] == []
+
+
 def test_kubectl_lists_the_roles_in_which_one_may_decide(grace: Person, namespace: str) -> None:
     """Of a single role it cannot ask: no server has a kind approvalroles, and kubectl then drops the group."""
     table = grace.kubectl("auth", "can-i", "--list", "--namespace", namespace).stdout

@@ -169,13 +169,6 @@ def test_a_namespace_that_is_deleted_takes_its_records_with_it_and_nobody_picks_
     assert guarded.server.request("GET", own).code == 404
 
 
-@pytest.fixture
-def namespace_controller(guarded: Guarded) -> Person:
-    person = guarded.person("system:serviceaccount:kube-system:namespace-controller", "system:serviceaccounts")
-    guarded.bind_everywhere(person, "system:controller:namespace-controller")
-    return person
-
-
 # Evaluations.
 
 
