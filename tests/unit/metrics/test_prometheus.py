@@ -1,5 +1,6 @@
 """Reading from a configured Prometheus, and the one number of a query gate."""
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -108,6 +109,18 @@ async def test_metrics_that_cannot_be_used_are_a_problem(result: Sequence[Any], 
         reading = await read(reader)
     assert reading.reason == reason and reading.pods == ()
     assert reading.problem is not None and sentence in reading.problem
+
+
+async def test_a_prometheus_that_never_answers_is_given_up() -> None:
+    async def handler(_: web.Request) -> web.Response:
+        await asyncio.sleep(30)
+        return web.Response()
+
+    async with serving(handler) as port, aiohttp.ClientSession() as session:
+        connection = Connection("main", f"http://127.0.0.1:{port}", limits=Limits(0.3, 1024))
+        reader = MetricsReader(PodsSource(session), {"main": PrometheusSource(connection, session)})
+        reading, answer = await read(reader), await ask(reader)
+    assert reading.problem == answer.problem == "Prometheus main did not answer within 0.3 s"
 
 
 async def test_a_prometheus_that_is_down_is_a_problem() -> None:

@@ -23,6 +23,7 @@ from modelward.runtime.kube import (
 from modelward.runtime.reconcile import Reconciler
 from modelward.runtime.settings import Settings
 from modelward.runtime.telemetry import Telemetry
+from modelward.stats.readings import Reading
 from tests.unit.runtime.fakes import FakeClock, FakeKube
 
 KEY = ModelKey("lending", "credit-risk")
@@ -34,6 +35,19 @@ ROUTE: dict[str, Any] = {
 }
 
 
+# By evaluations alone, so that nothing is measured here.
+WATCHED = {
+    "monitoring": {
+        "interval": "1h",
+        "gates": [{"name": "auc", "evaluation": {"name": "holdout", "metric": "auc", "min": 0.5}}],
+    }
+}
+
+
+async def _unread(version: str, *_: object) -> Reading:
+    return Reading(version, at=0.0, problem="nothing is measured here", reason="MetricsUnavailable")
+
+
 class Cluster:
     """A cluster in which v7 of credit-risk serves, and one operator that looks at it when told."""
 
@@ -42,11 +56,14 @@ class Cluster:
         self.put(
             LIFECYCLE_POLICIES,
             "low",
-            spec={"appliesTo": {"tiers": ["Low"]}, "stages": {"firstVersion": {"require": "Watch"}}},
+            spec={
+                "appliesTo": {"tiers": ["Low"]},
+                "stages": {"firstVersion": {"require": "Watch"}, "production": WATCHED},
+            },
         )
         self.put(MODEL_VERSIONS, "credit-risk-v7", spec=version("v7"))
         self.put(MODELS, "credit-risk", spec={"production": {"version": "v7"}, "serving": {"route": ROUTE, **serving}})
-        reader = cast(MetricsReader, SimpleNamespace(closed_sources=()))  # nothing here is ever measured
+        reader = cast(MetricsReader, SimpleNamespace(closed_sources={"platform"}, read=_unread))
         self.reconciler = Reconciler(
             cast(Any, self.kube), self.cache, reader, self.clock, Settings("modelward", "test"), Telemetry(self.clock)
         )
@@ -218,7 +235,7 @@ async def test_at_rest_nothing_is_written() -> None:
 
 async def test_the_copy_of_a_version_is_kept_as_long_as_it_may_serve_again() -> None:
     cluster = Cluster()
-    policy = {"firstVersion": {"require": "Watch"}, "production": {"standby": {"keep": 1}}}
+    policy = {"firstVersion": {"require": "Watch"}, "production": {**WATCHED, "standby": {"keep": 1}}}
     cluster.put(LIFECYCLE_POLICIES, "low", spec={"appliesTo": {"tiers": ["Low"]}, "stages": policy})
     for name in ("v8", "policy-v9"):
         await cluster.look()
@@ -230,3 +247,21 @@ async def test_the_copy_of_a_version_is_kept_as_long_as_it_may_serve_again() -> 
     kept = {name for resource, _, name in cluster.kube.objects if resource == CONTROLLER_REVISIONS}
     assert kept == {"credit-risk-v8", "credit-risk-policy-v9"}
     assert cluster.get(MODELS, "credit-risk")["status"]["production"]["version"] == "policy-v9"
+
+
+async def test_a_query_of_a_model_is_not_asked_where_the_source_takes_those_of_policies_only() -> None:
+    cluster = Cluster()
+    cluster.put(
+        LIFECYCLE_POLICIES,
+        "low",
+        spec={"appliesTo": {"tiers": ["Low"]}, "stages": {"canary": {"steps": [{"weight": 10, "minDuration": "1m"}]}}},
+    )
+    query = {"source": "platform", "query": "sum(spend)", "max": 10}
+    spec = cluster.get(MODELS, "credit-risk")["spec"]
+    cluster.put(
+        MODELS, "credit-risk", spec={**spec, "gates": [{"name": "spend", "query": query, "stages": ["Canary"]}]}
+    )
+    await cluster.look()
+    status, reason, message = cluster.conditions()["SpecValid"]
+    assert (status, reason) == ("False", "InvalidGate")
+    assert "brings a query of its own for source 'platform', which takes queries of policies only" in message
