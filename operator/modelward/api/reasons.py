@@ -188,7 +188,7 @@ DATASET_MISMATCH = "DatasetMismatch"
 
 Evaluate both on one data set and give its digest in `spec.dataset`."""
 NOT_IMPLEMENTED = "NotImplemented"
-"""The gate is of a kind, or uses `window`, that this release cannot judge. It is never skipped: the rollout holds.
+"""The gate is of a kind that this release cannot judge. It is never skipped: the rollout holds.
 
 Take the gate out of the policy or the Model, then request the version anew."""
 

@@ -42,8 +42,7 @@ def decide(s: Snapshot) -> Plan:
     if deleted and s.status.traffic:
         traffic = _ended(s.status.traffic, s.now)
     gates = _gates(s, status, assessment)
-    counted_at = assessment.monitored.counted_at if assessment.monitored else None
-    told = monitoring.told_of(s, status, assessment.monitoring, counted_at)
+    told = monitoring.told_of(s, status, assessment.monitoring, assessment.monitored)
     status = status.model_copy(update={"traffic": traffic, "gates": gates, "monitoring": told})
     due = approvals_due(Case(replace(s, status=status), assessment, problem))
     status = status.model_copy(update={"pending_approvals": decisions.pending(s, status, due)})

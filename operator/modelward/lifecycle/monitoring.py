@@ -13,6 +13,7 @@ from modelward.api import reasons
 from modelward.api.gates import Gate
 from modelward.api.lifecycle_policy import Monitoring, ResponseAction
 from modelward.api.status import GateStatus, ModelStatus, MonitoringStatus, VersionReference
+from modelward.lifecycle.evidence import Evidence
 from modelward.lifecycle.gates.registry import kind_for
 from modelward.lifecycle.plan import Announcement
 from modelward.lifecycle.snapshot import Policy, Snapshot, VersionView
@@ -62,18 +63,20 @@ def can_be_kept(s: Snapshot, view: VersionView | None) -> bool:
 
 
 def told_of(
-    s: Snapshot, status: ModelStatus, rows: Iterable[GateStatus], counted_at: datetime | None
+    s: Snapshot, status: ModelStatus, rows: Iterable[GateStatus], folded: Evidence | None
 ) -> MonitoringStatus | None:
     """What the next status says; where nothing can be measured, what was found last is held, with the reason."""
     production, before = status.production, s.status.monitoring
     if production is None or not production.monitored_under:
         return None
     known = before if before is not None and _speaks_of(before, production) else None
-    fresh = tuple(row for row in rows if s.status.production == production and row.version == production.version)
+    fresh = tuple(rows) if s.status.production == production else ()
+    view = s.versions.get(production.version)
+    evidence = folded or (view.monitoring if view else None)
     return MonitoringStatus(
         version=production.version,
         since=production.since,
-        evidence_at=counted_at if fresh and counted_at else (known.evidence_at if known else None),
+        evidence_at=evidence.counted_at if fresh and evidence else (known.evidence_at if known else None),
         problem=_problem_of(s, production),
         gates=fresh or (known.gates if known else ()),
     )

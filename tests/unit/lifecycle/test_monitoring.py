@@ -327,6 +327,24 @@ def test_a_version_that_decays_in_its_second_week_gives_way_to_the_one_before() 
     assert world.condition("Performing")[0] == "True"
 
 
+def test_a_failure_that_was_written_as_evidence_only_is_told_after_a_kill() -> None:
+    """The operator was killed between the write of the evidence and that of the Model's status."""
+    world = month(asks(ERRORS), Behaviour(errors=lambda answered: 0.004 if answered < 40_000 else 0.4))
+    while world.condition("Performing")[0] != "False":
+        before = world.given.s.status
+        world.run(minutes=30)
+    killed = Given(replace(world.given.s, status=before, now=world.now))
+    assert killed.s.status.monitoring is not None
+    assert "Fail" not in [row.result for row in killed.s.status.monitoring.gates]
+    plan = killed.decide()
+    performing(False, "MonitoringFailed").hold_for(plan)
+    assert [told.reason for told in plan.announcements] == ["MonitoringFailed"]
+    told, uninterrupted = plan.status.monitoring, world.status().monitoring
+    assert told is not None
+    assert uninterrupted is not None
+    assert told.evidence_at == uninterrupted.evidence_at
+
+
 def test_the_next_look_is_an_interval_after_the_last() -> None:
     world = month(asks(), Behaviour(income=lambda at: USUAL))
     world.run(hours=3)

@@ -59,6 +59,7 @@ LOOSER = {
     "fewer samples": ({**ERRORS, "minSamples": 499}, "minSamples 499 is below 500"),
     "a longer warm-up": ({**ERRORS, "warmup": "3m"}, "warmup is longer than"),
     "advice only": ({**ERRORS, "advisory": True}, "advisory: true"),
+    "a window of its own": ({**ERRORS, "window": "24h"}, "window is 24h, the policy's is left out"),
     "another kind": ({**SPEED, "name": "errors"}, "it is of kind latency, the policy's is errorRate"),
     "a slower objective": ({**SPEED, "latency": {"slo": "300ms", "maxIncrease": 0.01}}, "latency.slo"),
     "fewer features": ({**DRIFT, "drift": {**DRIFT["drift"], "features": ["income"]}}, "drift.features leaves features out"),  # type: ignore[dict-item]

@@ -99,6 +99,11 @@ CASES = {
         "BaselineMissing", "another digest",
     ),
 }  # fmt: skip
+    "a monitored drift without training data": Case(
+        validity.gates_have_their_baseline,
+        requested().under(policy(production__monitoring={"gates": [DRIFT]})),
+        "BaselineMissing", "gate 'drift' of policy 'steady' compares with the training data",
+    ),
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
