@@ -5,8 +5,10 @@ import logging
 import random
 import signal
 import sys
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 
+from modelward.archive.configuration import ArchiveInvalid, open_archive
 from modelward.metrics.presets import PresetsInvalid
 from modelward.metrics.reader import open_reader
 from modelward.metrics.sources import SourcesInvalid
@@ -15,6 +17,7 @@ from modelward.runtime.cache import Cache
 from modelward.runtime.clock import SystemClock
 from modelward.runtime.controller import Controller
 from modelward.runtime.elector import Elector, LeaseTerms
+from modelward.runtime.exporting import AuditExport, ExportMetrics
 from modelward.runtime.health import health_server
 from modelward.runtime.intake import Intake
 from modelward.runtime.keys import ModelKey
@@ -43,6 +46,9 @@ def main() -> int:
     except PresetsInvalid as error:
         logger.error("--metrics-presets: %s", error)
         return 2
+    except ArchiveInvalid as error:
+        logger.error("--audit-export %s", error)
+        return 2
     except NoCluster as error:
         logger.error("no cluster to work with: %s", error)
         return 2
@@ -55,6 +61,7 @@ async def operate(settings: Settings) -> None:
     Raises:
         SourcesInvalid: when the list of Prometheus servers cannot be used.
         PresetsInvalid: when a preset of the platform cannot be used.
+        ArchiveInvalid: when the storage of audit records is not named as it should be.
         NoCluster: when there are no credentials of a cluster.
     """
     # Here and not above, so that `--help` and a wrong flag are answered without loading what decides.
@@ -82,8 +89,14 @@ async def operate(settings: Settings) -> None:
         )
         terms = LeaseTerms(settings.lease_namespace, settings.lease_name, settings.identity)
         elector = Elector(kube, terms, clock, chance)
-        reconciler = Reconciler(kube.fenced(lambda: elector.is_leader), cache, reader, clock, settings, telemetry)
+        fenced = kube.fenced(lambda: elector.is_leader)
+        reconciler = Reconciler(fenced, cache, reader, clock, settings, telemetry)
         controller = Controller(queue, cache, reconciler.reconcile, telemetry, clock, workers=settings.workers)
+        led = [controller.lead]
+        if settings.audit_export is not None:
+            archive = open_archive(settings.audit_export, clock.now)
+            opened.push_async_callback(archive.exporter.close)
+            led.append(AuditExport(fenced, cache, archive, clock, ExportMetrics(telemetry.registry, clock)).run)
         telemetry.watch_queue(lambda: queue.depth, lambda: queue.scheduled, lambda: queue.active)
         telemetry.watch_leadership(lambda: elector.is_leader)
         await opened.enter_async_context(
@@ -95,10 +108,16 @@ async def operate(settings: Settings) -> None:
                 metrics=telemetry.page,
             )
         )
-        await _run(settings, intake, elector, controller)
+        await _run(settings, intake, elector, controller, led)
 
 
-async def _run(settings: Settings, intake: Intake, elector: Elector, controller: Controller) -> None:
+async def _run(
+    settings: Settings,
+    intake: Intake,
+    elector: Elector,
+    controller: Controller,
+    led: Sequence[Callable[[], Coroutine[object, object, None]]],
+) -> None:
     """Run the parts until one ends; then take them down: first the work, then the Lease, then the watches."""
     stop, stop_watching = asyncio.Event(), asyncio.Event()
     _stop_on_signals(stop)
@@ -115,7 +134,12 @@ async def _run(settings: Settings, intake: Intake, elector: Elector, controller:
 
     async def work() -> None:
         await intake.synced.wait()
-        await elector.run(controller.lead)
+        await elector.run(lead)
+
+    async def lead() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for part in led:
+                tasks.create_task(part())
 
     parts: list[asyncio.Task[object]] = [
         asyncio.create_task(part(), name=name)

@@ -35,6 +35,7 @@ class Settings:
     lease_name: str = "modelward-operator"
     metrics_config: Path | None = None
     metrics_presets: Path | None = None
+    audit_export: Path | None = None
     watch_namespaces: tuple[str, ...] = ()
     health_host: str = "0.0.0.0"
     health_port: int = 8080
@@ -53,12 +54,15 @@ def load(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
         parser.error(f"--metrics-config: there is no file {given.metrics_config}")
     if given.metrics_presets is not None and not given.metrics_presets.is_dir():
         parser.error(f"--metrics-presets: there is no directory {given.metrics_presets}")
+    if given.audit_export is not None and not given.audit_export.is_file():
+        parser.error(f"--audit-export: there is no file {given.audit_export}")
     return Settings(
         lease_namespace=given.lease_namespace,
         identity=given.identity,
         lease_name=given.lease_name,
         metrics_config=given.metrics_config,
         metrics_presets=given.metrics_presets,
+        audit_export=given.audit_export,
         watch_namespaces=tuple(given.namespace),
         health_host=given.health_host,
         health_port=given.health_port,
@@ -83,6 +87,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
     metrics_config = environment.get("MODELWARD_METRICS_CONFIG")
     metrics_presets = environment.get("MODELWARD_METRICS_PRESETS")
+    audit_export = environment.get("MODELWARD_AUDIT_EXPORT")
     namespaces = [name.strip() for name in default("NAMESPACE", "").split(",") if name.strip()]
     add = parser.add_argument
     add(
@@ -98,6 +103,13 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="DIRECTORY",
         default=Path(metrics_presets) if metrics_presets else None,
         help="presets of your own, one in each *.yaml file: how another model server names its metrics",
+    )
+    add(
+        "--audit-export",
+        type=Path,
+        metavar="FILE",
+        default=Path(audit_export) if audit_export else None,
+        help="YAML that names the durable storage of audit records; without it, they stay in the cluster for ever",
     )
     add(
         "--namespace",
