@@ -218,6 +218,27 @@ def test_attack_an_administrator_of_the_namespace_appoints_himself(guarded: Guar
     assert answer.code == 403 and "attempting to grant RBAC permissions not currently held" in answer.message
 
 
+@pytest.mark.parametrize(
+    ("method", "content_type"),
+    [("PUT", "application/json"), ("PATCH", "application/apply-patch+yaml")],
+    ids=["an update", "an apply"],
+)
+def test_attack_an_approval_created_by_another_request_than_a_create(
+    guarded: Guarded, namespace: str, path: str, grace: Person, method: str, content_type: str
+) -> None:
+    mallory = guarded.person("mallory")
+    guarded.bind(mallory, namespace, "modelward-approver-risk")
+    guarded.grant(mallory, namespace, {**CREATE, "verbs": ["update", "patch", "get"]})
+    for approver, accepted in ((grace.name, False), ("mallory", True)):
+        manifest = an_approval(approver)
+        query = "?fieldManager=x" if method == "PATCH" else ""
+        own = f"{path}/{manifest['metadata']['name']}{query}"
+        answer = mallory.request(method, own, manifest, content_type=content_type)
+        assert answer.accepted is accepted, answer
+        if not accepted:
+            assert_refused(answer, "nobody decides in another's name")
+
+
 # Changes.
 
 
