@@ -4,6 +4,7 @@ from importlib.metadata import version as installed_version
 
 import typer
 
+from modelward.cli.audit import audit
 from modelward.cli.baseline import baseline
 from modelward.cli.explain import explain
 from modelward.cli.failure import Commands
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command()(baseline)
 app.command()(explain)
 app.add_typer(policy, name="policy")
+app.add_typer(audit, name="audit")
 
 
 @app.command()
