@@ -13,7 +13,7 @@ from typing import Literal
 from modelward.api import reasons
 from modelward.api.gates import Gate
 from modelward.api.lifecycle_policy import LifecyclePolicySpec
-from modelward.api.model import ModelSpec
+from modelward.api.model import GateStage, ModelSpec
 from modelward.api.model_evaluation import ModelEvaluationSpec
 from modelward.api.model_version import ModelVersionSpec
 
@@ -129,12 +129,9 @@ def _owned(facts: RegisterFacts) -> Finding:
 
 
 def _monitoring_ready(facts: RegisterFacts) -> Finding:
-    if facts.model.serving is None:
-        return _watched_elsewhere(facts)
     gates = _watched_gates(facts)
     if not gates:
-        message = "Nothing watches the Model: ask for a policy with stages.production.monitoring, or for canary gates and a watch."
-        return "False", reasons.NOT_MONITORED, message
+        return _watched_elsewhere(facts)
     if facts.watching.problem:
         return "False", reasons.METRICS_UNAVAILABLE, facts.watching.problem
     seen = facts.watching.evidence_at
@@ -147,17 +144,24 @@ def _monitoring_ready(facts: RegisterFacts) -> Finding:
 
 
 def _watched_elsewhere(facts: RegisterFacts) -> Finding:
+    """Where no gate watches, the Model may say who does."""
     monitoring = facts.model.monitoring
     where = [check.name for check in monitoring.checks] if monitoring else []
     if monitoring and monitoring.dashboard_url:
         where.append(monitoring.dashboard_url)
-    if not where:
+    if where:
+        return "True", reasons.MONITORED, f"Watched elsewhere: {', '.join(where)}."
+    if facts.model.serving is None:
         return (
             "False",
             reasons.NOT_MONITORED,
             "The Model is served elsewhere: say in spec.monitoring where it is watched.",
         )
-    return "True", reasons.MONITORED, f"Watched elsewhere: {', '.join(where)}."
+    message = (
+        "Nothing watches what serves: ask for a policy with stages.production.monitoring, or say in spec.monitoring where it is"
+        " watched."
+    )
+    return "False", reasons.NOT_MONITORED, message
 
 
 def _review_current(facts: RegisterFacts) -> Finding:
@@ -261,14 +265,16 @@ def _deprecated(facts: RegisterFacts) -> Finding:
 
 
 def _watched_gates(facts: RegisterFacts) -> tuple[Gate, ...]:
-    """Production's own gates, else those that the canary and the watch judge."""
-    if facts.policy is None:
+    """Production's own gates, else those that the canary and the watch judge; none of what is served elsewhere."""
+    if facts.policy is None or facts.model.serving is None:
         return ()
     stages = facts.policy.stages
     if stages.production.monitoring is not None:
         return stages.production.monitoring.gates
+    if stages.production.watch is None:
+        return ()
     canary = stages.canary.gates if stages.canary else ()
-    return (*canary, *(gate for gate in facts.model.gates if "Canary" in gate.stages))
+    return (*canary, *(gate for gate in facts.model.gates if GateStage.CANARY in gate.stages))
 
 
 def _evidence_late_at(facts: RegisterFacts) -> datetime | None:

@@ -38,6 +38,7 @@ CANARY_ONLY: dict[str, Any] = {
         "production": {"watch": {"duration": "24h"}},
     }
 }
+UNWATCHED: dict[str, Any] = {"stages": {"canary": CANARY_ONLY["stages"]["canary"]}}
 
 
 def serving(approval: Approval = Approval.NOT_ASKED, deviation: str = "", **version: Any) -> Serving:
@@ -100,6 +101,8 @@ CHECKED = {"serving": None, "monitoring": {"checks": [{"name": "nightly lift"}]}
         pytest.param(given(policy=CANARY_ONLY), "True", "Monitored", "errors", id="the gates of the canary, in the watch"),
         pytest.param(given(policy=CANARY_ONLY, watching=Watching(NOW - DAY)), "False", "EvidenceLate", "no stages.production.monitoring for the time after the watch", id="after the watch"),
         pytest.param(given(policy={}), "False", "NotMonitored", "ask for a policy with stages.production.monitoring", id="no gates"),
+        pytest.param(given(policy=UNWATCHED), "False", "NotMonitored", "ask for a policy", id="gates of the canary, and no watch"),
+        pytest.param(given(policy={}, model={"monitoring": {"dashboardURL": "https://dash"}}), "True", "Monitored", "https://dash", id="no gates, and a dashboard"),
         pytest.param(given(watching=Watching(NOW, "pod a answers 500")), "False", "MetricsUnavailable", "pod a answers 500", id="broken metrics"),
         pytest.param(given(model=ELSEWHERE), "False", "NotMonitored", "say in spec.monitoring", id="elsewhere, unwatched"),
         pytest.param(given(model=CHECKED), "True", "Monitored", "nightly lift", id="elsewhere, watched"),
@@ -179,7 +182,7 @@ FROM_OLD = serving(lineage={"datasets": [{"name": "bureau", "digest": DIGEST}]})
     ("facts", "reason", "says"),
     [
         pytest.param(given(model={"owner": None}), "Ownerless", "name a team in spec.owner", id="no owner"),
-        pytest.param(given(policy={}), "NotMonitored", "Nothing watches the Model", id="no monitoring"),
+        pytest.param(given(policy={}), "NotMonitored", "Nothing watches what serves", id="no monitoring"),
         pytest.param(given(review=None), "ReviewOverdue", "a review was due on 2026-08-03", id="no review"),
         pytest.param(given(serving=FROM_OLD, policy={**POLICY, "data": {"decommissioned": ["bureau"]}}), "SourceGone", "Data set bureau is decommissioned.", id="data by name"),
         pytest.param(given(serving=FROM_OLD, policy={**POLICY, "data": {"decommissioned": [DIGEST]}}), "SourceGone", "Data set bureau", id="data by digest"),
