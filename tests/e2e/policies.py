@@ -31,6 +31,10 @@ def canary(*gates: Gate, weights: Sequence[int] = (20, 50), at_least: str = "4s"
     return {"canary": {"interval": INTERVAL, "steps": steps, "gates": list(gates)}}
 
 
+WATCHED = {"name": "still-answers", "errorRate": {"abortAbove": 0.5}}
+"""What every version is watched by in production: no version comes there without anything."""
+
+
 def policy(namespace: str, stages: Stages, *, patience: str = "2m") -> dict[str, Any]:
     """A policy for one namespace, which wins there over any that the cluster has."""
     return {
@@ -45,7 +49,11 @@ def policy(namespace: str, stages: Stages, *, patience: str = "2m") -> dict[str,
             },
             "stages": {
                 **stages,
-                "production": {"watch": {"duration": "2s"}, "standby": {"keep": 1, "replicas": "Full"}},
+                "production": {
+                    "watch": {"duration": "2s"},
+                    "monitoring": {"interval": "30s", "gates": [WATCHED]},
+                    "standby": {"keep": 1, "replicas": "Full"},
+                },
                 "firstVersion": {"require": "Watch"},
             },
             "onUnknown": {"deadline": patience, "then": "Pause"},

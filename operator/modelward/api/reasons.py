@@ -54,11 +54,23 @@ STAGE_RUNNING = "StageRunning"
 """The candidate is in its stage: pods start, the route is taken over, evidence is gathered, or the minimum duration runs.
 
 Usually nothing; the message says which, and what is lacking."""
+TRAFFIC_CHANGED = "TrafficChanged"
+"""Audit records only: the split of requests changed within a stage, because pods became ready or ceased to be.
+
+Look at the pods of the version when it happens again and again."""
+NOT_CARRIED_OUT = "NotCarriedOut"
+"""Audit records only: the records before were written, but what they announce was not done, because the operator was interrupted.
+
+Nothing; the message names them."""
 AWAITING_APPROVAL = "AwaitingApproval"
 """Everything measured is in order, and the policy asks for a person's approval that is not there, or does not count.
 
 `modelward approvals` lists what waits; somebody with the role decides by `modelward approve MODEL` or `modelward reject MODEL`.
 `status.pendingApprovals` has the digest to decide on, and under `refused` why an approval that is there does not count."""
+REGISTER_INCOMPLETE = "RegisterIncomplete"
+"""The policy asks for a field, a document, a permitted data set or a permitted licence that the register does not have.
+
+The message names the first field that is lacking and what to do. What a version lacks takes a new version: it is immutable."""
 REJECTED = "Rejected"
 """A person rejected the version: its rollout is stopped, or it was taken out of production, and it is latched.
 
@@ -476,3 +488,17 @@ MODEL_DRAINED = "ModelDrained"
 """The Model was deleted: its route goes first, then its pods.
 
 Nothing. It takes a minute at the most."""
+AUDIT_EXPORT_STOPPED = "AuditExportStopped"
+"""A record of the Model's audit chain does not follow the one before it, or the storage holds another one. Nothing is exported past it.
+
+The message names the record. See [where it stops](how-to/keep-the-audit-trail.md#when-it-stops)."""
+
+# ApprovalsTrusted: is a ModelApproval the word of the person whom it names?
+ADMISSION_IN_PLACE = "AdmissionInPlace"
+"""The admission policies that bind an approval to the person who creates it are installed, and are those of this release.
+
+Nothing."""
+ADMISSION_NOT_IN_PLACE = "AdmissionNotInPlace"
+"""An admission policy is missing, was edited, or is not enforced. Approvals that were counted before stay; no new one is counted.
+
+Install the chart with `admission.enabled` (the default). Approvals made in the meantime have to be made anew."""

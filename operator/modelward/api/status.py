@@ -61,6 +61,9 @@ class VersionReference(ApiModel):
         description="Digest of the pinned policy that its monitoring follows; empty where that policy asks for none.",
         max_length=71,
     )
+    approval: Literal["NotAsked", "Given", "Overridden"] = Field(
+        default="NotAsked", description="How it came by the approvals that its policy asks for."
+    )
 
 
 class RolloutStatus(ApiModel):

@@ -14,6 +14,7 @@ from modelward.api.status import DecisionStatus
 from modelward.governance.identities import person_of, teams_of
 
 DECISIONS_KEPT = 128
+HEARD_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def taken_down(
         for approval in sorted(found, key=lambda each: (each.metadata.creation_timestamp, each.metadata.name))
         if approval.metadata.uid not in seen and not (ignored_until and _created(approval) <= ignored_until)
     )
-    return (*reversed(new), *known), new
+    heard = new[:HEARD_AT_ONCE]  # each is a step of the history, which is bounded; the others are heard at the next look
+    return (*reversed(heard), *known), heard
 
 
 def bounded(

@@ -7,6 +7,8 @@ from typing import Literal
 from modelward.api import reasons
 from modelward.api.gates import kind_of
 from modelward.api.status import Condition, GateStatus, ModelStatus
+from modelward.governance import register
+from modelward.governance.register import RegisterFacts
 from modelward.lifecycle.assess import Assessment, judged_now, mirror_incomplete, mismatched, rows_of
 from modelward.lifecycle.challengers import not_shadowed
 from modelward.lifecycle.monitoring import rows_that_count
@@ -18,7 +20,12 @@ Finding = tuple[Truth, str, str]  # status, reason, message
 
 
 def conditions_of(
-    s: Snapshot, status: ModelStatus, outcome: Outcome, assessment: Assessment, problem: Problem | None
+    s: Snapshot,
+    status: ModelStatus,
+    outcome: Outcome,
+    assessment: Assessment,
+    problem: Problem | None,
+    facts: RegisterFacts,
 ) -> tuple[Condition, ...]:
     """Every condition of a Model, in a fixed order."""
     serving = _serving(s, status)
@@ -36,6 +43,8 @@ def conditions_of(
         "SpecValid": ("False", problem.reason, problem.message) if problem else ("True", reasons.VALID, ""),
         "Reconciling": _progressing(outcome),
         "Stalled": _stalled(status, outcome, problem, ready),
+        **register.conditions(facts),
+        "ApprovalsTrusted": _approvals_trusted(s),
     }
     generation = s.model.metadata.generation
     return with_times(findings, s.status.conditions, s.now, generation)
@@ -219,6 +228,14 @@ def _drift_gates(s: Snapshot) -> frozenset[str]:
     ]
     gates = [gate for stage in stages if stage for gate in stage.gates]
     return frozenset(gate.name for gate in gates if kind_of(gate) in ("drift", "prediction_drift"))
+
+
+def _approvals_trusted(s: Snapshot) -> Finding:
+    if s.trust.problem is not None:
+        message = f"No ModelApproval is counted: {s.trust.problem}."
+        return "False", reasons.ADMISSION_NOT_IN_PLACE, message
+    since = f" since {s.trust.since:%Y-%m-%d %H:%M} UTC" if s.trust.since else ""
+    return "True", reasons.ADMISSION_IN_PLACE, f"The admission policies are in place{since}."
 
 
 def _challengers_shadowed(s: Snapshot, status: ModelStatus) -> dict[str, Finding]:

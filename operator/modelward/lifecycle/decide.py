@@ -7,8 +7,11 @@ from typing import Any
 
 from modelward.api import reasons
 from modelward.api.status import GateStatus, ModelStatus, Stage, TrafficStatus, VersionStatus
-from modelward.lifecycle import challengers, decisions, monitoring
+from modelward.governance.approvals import next_expiry
+from modelward.governance.register import next_deadline, review_due
+from modelward.lifecycle import challengers, decisions, monitoring, register
 from modelward.lifecycle.assess import Assessment, assess, due, next_look, subjects
+from modelward.lifecycle.audit import links_of
 from modelward.lifecycle.conditions import Finding, conditions_of, gates_summary, with_times
 from modelward.lifecycle.plan import Drain, Outcome, Plan, Traffic
 from modelward.lifecycle.rules import DRAIN_GRACE, DRAIN_LIMIT, RULES, Case, approvals_due
@@ -30,6 +33,7 @@ PATIENCE = timedelta(seconds=5)
 
 def decide(s: Snapshot) -> Plan:
     """What follows from a snapshot. The first rule that has something to say wins."""
+    as_found = s
     s, heard = decisions.taken_down(s)
     problem = problem_of(s)
     assessment = assess(s)
@@ -45,18 +49,22 @@ def decide(s: Snapshot) -> Plan:
     told = monitoring.told_of(s, status, assessment.monitoring, assessment.monitored)
     status = status.model_copy(update={"traffic": traffic, "gates": gates, "monitoring": told})
     due = approvals_due(Case(replace(s, status=status), assessment, problem))
-    status = status.model_copy(update={"pending_approvals": decisions.pending(s, status, due)})
+    facts = register.facts_of(s, status)
     status = status.model_copy(
         update={
+            "pending_approvals": decisions.pending(s, status, due),
+            "risk_tier": register.tier_of(s),
+            "review_due": review_due(facts),
             "observed_generation": s.model.metadata.generation,
             "stage": _stage(status),
             "weight": _weight(s, status),
             "gates_summary": gates_summary(gates, status),
-            "conditions": conditions_of(s, status, outcome, assessment, problem),
+            "conditions": conditions_of(s, status, outcome, assessment, problem, facts),
         }
     )
     check_at = _settled(s, _check_at(s, status, outcome))
-    status = status.model_copy(update={"next_check_at": check_at})
+    links = links_of(as_found, status, assessment)
+    status = status.model_copy(update={"next_check_at": check_at, "audit": links.head})
     return Plan(
         status=status,
         versions=_version_statuses(s, status, assessment),
@@ -69,6 +77,7 @@ def decide(s: Snapshot) -> Plan:
             *challengers.started(s, status),
             *monitoring.announced(s, status.monitoring),
         ),
+        records=links.records,
         check_at=check_at,
         drain=_drain(s, outcome, deleted),
     )
@@ -182,6 +191,8 @@ def _check_at(s: Snapshot, status: ModelStatus, outcome: Outcome) -> datetime | 
         if any(challenger.traffic_since is None for challenger in status.challengers):
             moments.append(s.now + PATIENCE)
     moments += _drain_moments(s, status)
+    deadlines = (next_deadline(register.facts_of(s, status)), next_expiry(status.decisions, s.now))
+    moments += [deadline for deadline in deadlines if deadline is not None]
     warm_for = standby_policy(s).warm_for
     moments += [at for reference in status.standby if (at := reference.since + warm_for) > s.now]
     return max(min(moments), s.now) if moments else None

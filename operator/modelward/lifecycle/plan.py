@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from modelward.api.model_audit_record import ModelAuditRecordSpec
 from modelward.api.status import ModelStatus, VersionStatus
 
 
@@ -61,7 +62,7 @@ route while the deleted Model is held, or release it."""
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that `act` has to bring about, in its order: evidence, status, children, traffic, removals."""
+    """Everything that `act` has to bring about, in its order: audit records, evidence, status, children, traffic, removals."""
 
     status: ModelStatus
     versions: Mapping[str, VersionStatus] = field(default_factory=dict)
@@ -69,5 +70,6 @@ class Plan:
     children: Children = Children()
     traffic: Traffic | None = None  # None: leave it as it is
     announcements: tuple[Announcement, ...] = ()
+    records: tuple[ModelAuditRecordSpec, ...] = ()  # to create before anything else is written
     check_at: datetime | None = None
     drain: Drain = "None"

@@ -20,8 +20,8 @@ from modelward.api.status import (
     SwitchStatus,
     VersionReference,
 )
-from modelward.governance.approvals import Answer
-from modelward.lifecycle import decisions, monitoring, transitions
+from modelward.governance.approvals import Answer, override_of
+from modelward.lifecycle import decisions, monitoring, register, transitions
 from modelward.lifecycle.assess import Assessment, mirror_incomplete, mismatched, rows_of
 from modelward.lifecycle.plan import Announcement, Outcome
 from modelward.lifecycle.shares import stage_of, standby_policy, traffic_in_force
@@ -476,6 +476,27 @@ def wait_for_the_minimum_duration(c: Case) -> Outcome | None:
     return Outcome(c.status, reasons.STAGE_RUNNING, text, True, check_at=over)
 
 
+def hold_until_the_register_is_complete(c: Case) -> Outcome | None:
+    """Fields, documents, data and licences that the policy asks for, before the candidate gets any more traffic."""
+    run = _running(c)
+    missing = register.missing(c.s, run.policy, run.candidate) if run else ()
+    if run is None or not missing:
+        return None
+    more = f" And {len(missing) - 1} more." if len(missing) > 1 else ""
+    message = f"{_stage_sentence(run)} {missing[0].sentence}.{more}"
+    again = c.now + REPAIR_INTERVAL
+    return Outcome(c.status, reasons.REGISTER_INCOMPLETE, message, False, check_at=again)
+
+
+def hold_what_nobody_would_watch(c: Case) -> Outcome | None:
+    """No version takes all traffic without monitoring."""
+    run = _running(c)
+    unwatched = register.unwatched(c.s, run.policy) if run and _following_weight(c, run) == 100 else None
+    if run is None or unwatched is None:
+        return None
+    return Outcome(c.status, reasons.NOT_MONITORED, f"{_stage_sentence(run)} {unwatched}", False)
+
+
 def wait_for_approval(c: Case) -> Outcome | None:
     """What a policy wants a person to decide holds until a person has; asked anew before every increase of traffic."""
     run = _running(c)
@@ -550,6 +571,8 @@ RULES: tuple[Rule, ...] = (
     hold_on_a_share_mismatch,
     hold_without_evidence,
     wait_for_the_minimum_duration,
+    hold_until_the_register_is_complete,
+    hold_what_nobody_would_watch,
     wait_for_approval,
     advance,
 )
@@ -633,10 +656,20 @@ def _promoted(c: Case, run: Running) -> Outcome:
     production = run.stages.production
     watch = production.watch.duration if production.watch else None
     monitored = production.monitoring is not None
-    status = transitions.promote(c.status, c.now, watch, production.standby.keep, monitored)
+    status = transitions.promote(
+        c.status, c.now, watch, production.standby.keep, monitored=monitored, approval=_approval(c, run)
+    )
     previous = f"; {c.status.production.version} stays in standby" if c.status.production else ""
     message = f"{run.rollout.version} serves all traffic{previous}."
     return _moved(c, status, run.rollout.version, reasons.PROMOTED, message)
+
+
+def _approval(c: Case, run: Running) -> transitions.Approval:
+    """How the version that is promoted came by what its policy asks people."""
+    if not approvals_due(c):
+        return "NotAsked"
+    overridden = override_of(decisions.question(c.s, run.policy, run.candidate), c.status.decisions, c.now)
+    return "Overridden" if overridden else "Given"
 
 
 def _next_stage(c: Case, run: Running) -> Stage:

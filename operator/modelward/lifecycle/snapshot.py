@@ -8,6 +8,7 @@ from modelward.api.gates import Gate
 from modelward.api.lifecycle_policy import LifecyclePolicySpec
 from modelward.api.model import Model
 from modelward.api.model_approval import ModelApproval
+from modelward.api.model_audit_record import ModelAuditRecordSpec
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import Baseline, ModelVersionSpec
 from modelward.api.status import FailedVersion, ModelStatus, Stage, VersionStatus
@@ -23,6 +24,7 @@ class DeploymentView:
     desired: int
     available: int
     created_at: datetime
+    edited: str = ""  # how its pods were changed behind the version's back, as the end of a sentence
 
 
 @dataclass(frozen=True)
@@ -121,12 +123,20 @@ class Snapshot:
     pinned: Mapping[str, Policy] = field(default_factory=dict)  # by digest
     route: RouteView | None = None
     gateway_problem: str | None = None
+    missing_dependencies: tuple[str, ...] = ()  # Models of spec.dependsOn that are not there
     conflict: Problem | None = None  # a duplicate modelID, or a route that is taken
     readings: Mapping[str, Reading] = field(default_factory=dict)  # by version; only when a look is due
     answers: Mapping[str, QueryAnswer] = field(default_factory=dict)  # by gate name; only when a look is due
     evaluations: tuple[ModelEvaluation, ...] = ()
     approvals: tuple[ModelApproval, ...] = ()
     trust: Trust = NOT_LOOKED_AT
+    chain: tuple[ModelAuditRecordSpec, ...] = ()  # the newest audit records of the Model's name, ascending
+
+    @property
+    def registered_at(self) -> datetime:
+        """When the Model was created."""
+        created = self.model.metadata.creation_timestamp
+        return datetime.fromisoformat(created) if created else self.now
 
     @property
     def requested(self) -> str | None:

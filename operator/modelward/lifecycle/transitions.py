@@ -1,6 +1,7 @@
 """The steps of the state machine: each takes a status and gives the next one. No conditions, no choices of policy."""
 
 from datetime import datetime, timedelta
+from typing import Literal
 
 from modelward.api.status import (
     ChallengerStatus,
@@ -13,6 +14,8 @@ from modelward.api.status import (
     VersionReference,
     WatchStatus,
 )
+
+Approval = Literal["NotAsked", "Given", "Overridden"]
 
 HISTORY_LENGTH = 20
 LATCHES_KEPT = 20
@@ -86,12 +89,19 @@ def note_unknown(status: ModelStatus, since: datetime | None, paused: bool) -> M
 
 
 def promote(
-    status: ModelStatus, now: datetime, watch: timedelta | None, keep: int, monitored: bool = False
+    status: ModelStatus, now: datetime, watch: timedelta | None, keep: int, *, monitored: bool, approval: Approval
 ) -> ModelStatus:
     """The candidate takes all traffic; what served before stays warm in standby."""
     rollout = _rollout(status)
     previous = status.production
-    promoted = _serve(status, now, rollout.version, rollout.digest, keep, rollout.policy_digest if monitored else "")
+    serving = VersionReference(
+        version=rollout.version,
+        digest=rollout.digest,
+        since=now,
+        monitored_under=rollout.policy_digest if monitored else "",
+        approval=approval,
+    )
+    promoted = _serve(status, now, serving, keep)
     watching = None
     if watch:
         watching = WatchStatus(
@@ -139,9 +149,9 @@ def complete_switch(status: ModelStatus, now: datetime, keep: int) -> ModelStatu
     """Give all traffic to the version that was waited for."""
     switch = status.switch
     assert switch is not None
-    before = next((reference for reference in status.standby if reference.version == switch.to), None)
-    monitored_under = before.monitored_under if before else ""
-    return _serve(status, now, switch.to, switch.digest, keep, monitored_under).model_copy(update={"switch": None})
+    unknown = VersionReference(version=switch.to, digest=switch.digest, since=now)
+    serving = next((reference for reference in status.standby if reference.version == switch.to), unknown)
+    return _serve(status, now, serving, keep).model_copy(update={"switch": None})
 
 
 def retire(status: ModelStatus, now: datetime, versions: frozenset[str]) -> ModelStatus:
@@ -153,18 +163,16 @@ def retire(status: ModelStatus, now: datetime, versions: frozenset[str]) -> Mode
     return status.model_copy(update={"standby": kept, "retired": (*gone, *status.retired)[:RETIRED_KEPT]})
 
 
-def _serve(
-    status: ModelStatus, now: datetime, version: str, digest: str, keep: int, monitored_under: str
-) -> ModelStatus:
+def _serve(status: ModelStatus, now: datetime, serving: VersionReference, keep: int) -> ModelStatus:
     previous = status.production
-    standby = tuple(reference for reference in status.standby if reference.version != version)
-    if previous is not None and previous.version != version:
+    standby = tuple(reference for reference in status.standby if reference.version != serving.version)
+    if previous is not None and previous.version != serving.version:
         standby = (previous.model_copy(update={"since": now}), *standby)
     served = status.model_copy(
         update={
-            "production": VersionReference(version=version, digest=digest, since=now, monitored_under=monitored_under),
+            "production": serving.model_copy(update={"since": now}),
             "standby": standby,
-            "retired": tuple(reference for reference in status.retired if reference.version != version),
+            "retired": tuple(reference for reference in status.retired if reference.version != serving.version),
         }
     )
     surplus = frozenset(reference.version for reference in standby[keep:])

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from modelward.api import reasons
 from modelward.api.gates import Gate, Reference, kind_of
 from modelward.api.status import Stage
+from modelward.lifecycle import register
 from modelward.lifecycle.snapshot import Policy, Problem, Snapshot, VersionView
 
 Check = Callable[[Snapshot], Problem | None]
@@ -75,6 +76,11 @@ def a_policy_applies(s: Snapshot) -> Problem | None:
     return None if s.status.rollout else s.policy_problem
 
 
+def the_tier_is_not_below_the_floor(s: Snapshot) -> Problem | None:
+    """A team may claim a higher tier than its risk assessment gives, never a lower one."""
+    return register.below_floor(s)
+
+
 def stages_that_need_shares_have_a_route(s: Snapshot) -> Problem | None:
     """A Service switches all or nothing: it can neither mirror nor split."""
     policy = _policy_in_question(s)
@@ -136,6 +142,7 @@ CHECKS: tuple[Check, ...] = (
     deployed_versions_are_unchanged,
     requested_version_can_be_served,
     a_policy_applies,
+    the_tier_is_not_below_the_floor,
     stages_that_need_shares_have_a_route,
     gates_of_validation_need_no_traffic,
     gates_have_their_baseline,

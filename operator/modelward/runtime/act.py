@@ -1,6 +1,6 @@
 """act: bring about what a Plan asks for, writing only what differs.
 
-The order makes every crash harmless: what a status refers to is kept first, evidence and status come next (guarded by
+The order makes every crash harmless: what is about to happen goes on record first, then what a status refers to is kept, evidence and status come next (guarded by
 resourceVersion, so that two operators cannot both go on), then what traffic needs, then traffic, then what it no longer
 needs. A mirror or weight is dropped from the route before its Service may go, and added after the Service is there.
 """
@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelward.api import reasons
+from modelward.api.model import Model
+from modelward.api.model_audit_record import ModelAuditRecordSpec
 from modelward.api.status import ModelStatus, VersionStatus
 from modelward.api.types import ApiModel
+from modelward.governance.chain import document_of, record_name
 from modelward.lifecycle.plan import Plan
 from modelward.lifecycle.snapshot import Policy, VersionView
 from modelward.runtime.cache import Cache
@@ -21,10 +24,12 @@ from modelward.runtime.kube import (
     DEPLOYMENTS,
     HORIZONTAL_POD_AUTOSCALERS,
     HTTP_ROUTES,
+    MODEL_AUDIT_RECORDS,
     MODEL_VERSIONS,
     MODELS,
     SERVICES,
     AlreadyExists,
+    Conflict,
     Forbidden,
     Invalid,
     KubeApi,
@@ -33,7 +38,7 @@ from modelward.runtime.kube import (
 )
 from modelward.runtime.observe import Observed
 from modelward.traffic import gateway, service, workloads
-from modelward.traffic.names import child_name
+from modelward.traffic.names import MANAGED_BY, MODEL_LABEL, child_name
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +64,7 @@ class Actor:
         if plan.drain == "Release":
             await self._set_finalizer(observed.raw_model, wanted=False)
             return {}
+        await self._write_records(observed, plan)
         await self._keep_policies(observed, plan)
         await self._write_versions(observed, plan)
         model = await self._write_model(observed, plan)
@@ -82,6 +88,20 @@ class Actor:
     async def write_unreadable(self, raw: Object, status: ModelStatus) -> None:
         """Say in status that the spec cannot be read; nothing else is touched."""
         await self._write_status(MODELS, raw, status)
+
+    async def _write_records(self, observed: Observed, plan: Plan) -> None:
+        """The audit chain comes first: what is not on record is not done. Of two operators, one gets the name of a record."""
+        model = observed.snapshot.model
+        for record in plan.records:
+            obj = _audit_record(model, record)
+            try:
+                self.cache.put(MODEL_AUDIT_RECORDS, await self.kube.create(MODEL_AUDIT_RECORDS, obj))
+            except AlreadyExists as error:
+                name, namespace = obj["metadata"]["name"], model.metadata.namespace
+                found = await self.kube.get(MODEL_AUDIT_RECORDS, namespace, name)
+                if found is not None:
+                    self.cache.put(MODEL_AUDIT_RECORDS, found)
+                raise Conflict(f"audit record {name} was written by somebody else meanwhile") from error
 
     async def _keep_policies(self, observed: Observed, plan: Plan) -> None:
         """Copies of the policies that status names must exist before status names them."""
@@ -254,6 +274,20 @@ class Actor:
             await self.kube.create(resource, obj)
         except AlreadyExists:
             logger.debug("%s %s is there already", resource, obj["metadata"]["name"])
+
+
+def _audit_record(model: Model, record: ModelAuditRecordSpec) -> Object:
+    """The object of a record; owned by nothing, so that deleting the Model keeps it."""
+    return {
+        "apiVersion": MODEL_AUDIT_RECORDS.api_version,
+        "kind": MODEL_AUDIT_RECORDS.kind,
+        "metadata": {
+            "name": record_name(model.metadata.name, record.seq),
+            "namespace": model.metadata.namespace,
+            "labels": {**MANAGED_BY, MODEL_LABEL: model.metadata.name},
+        },
+        "spec": document_of(record),
+    }
 
 
 def _named(status: ModelStatus) -> set[str]:

@@ -6,7 +6,6 @@ refused, so staleness costs a retry and never evidence.
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,17 +15,20 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from modelward.api import reasons
-from modelward.api.digests import digest_of_model, version_digest
+from modelward.api.digests import version_digest
 from modelward.api.lifecycle_policy import LifecyclePolicy, LifecyclePolicySpec
 from modelward.api.model import Model, Route
 from modelward.api.model_approval import ModelApproval
+from modelward.api.model_audit_record import ModelAuditRecordSpec
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import Baseline, ModelVersion, ModelVersionSpec
 from modelward.api.status import ModelStatus, Stage, VersionStatus
 from modelward.api.types import ApiModel
+from modelward.governance.approvals import Trust
 from modelward.lifecycle import evidence as evidence_of
 from modelward.lifecycle import policies
 from modelward.lifecycle.assess import Subject, answered_as, due, subjects
+from modelward.lifecycle.baselines import baseline_in
 from modelward.lifecycle.evidence import Evidence
 from modelward.lifecycle.snapshot import DeploymentView, Policy, Problem, RouteView, Snapshot, VersionView
 from modelward.metrics.prometheus import QueryNames
@@ -42,6 +44,7 @@ from modelward.runtime.kube import (
     HTTP_ROUTES,
     LIFECYCLE_POLICIES,
     MODEL_APPROVALS,
+    MODEL_AUDIT_RECORDS,
     MODEL_EVALUATIONS,
     MODEL_VERSIONS,
     MODELS,
@@ -52,6 +55,7 @@ from modelward.runtime.kube import (
     Object,
     Resource,
 )
+from modelward.runtime.trust import TrustReader
 from modelward.stats.readings import PodTarget, QueryAnswer, Reading
 from modelward.traffic import gateway, service
 from modelward.traffic.names import MANAGED_BY, MODEL_LABEL, VERSION_LABEL, child_name, version_of
@@ -93,6 +97,7 @@ class Observer:
     kube: KubeApi
     cache: Cache
     metrics: MetricsReader
+    trust: TrustReader
     clock: Clock
 
     async def observe(self, key: ModelKey, refused: Mapping[str, str]) -> Observed | None:
@@ -129,6 +134,7 @@ class Observer:
         versions = _versions(model, readable, revisions, deployed, served, refused)
         policy, policy_problem = await self._policy(model)
         view = _route_view(model, route, served.get(""))
+        approvals = self._about(MODEL_APPROVALS, ModelApproval, model)
         judged = {
             *_judged(status),
             *model.spec.challengers,
@@ -147,7 +153,10 @@ class Observer:
             gateway_problem=await self._gateway_problem(model, view),
             conflict=taken or self._conflict(model),
             evaluations=self._about(MODEL_EVALUATIONS, ModelEvaluation, model),
-            approvals=self._about(MODEL_APPROVALS, ModelApproval, model),
+            approvals=approvals,
+            trust=await self._trust(status, approvals),
+            chain=self._chain(model, status),
+            missing_dependencies=self._missing_dependencies(model),
         )
         looked = await self._with_readings(snapshot)
         names = frozenset(revision["metadata"]["name"] for revision in revisions)
@@ -201,7 +210,7 @@ class Observer:
             if view is None or declared is None or declared.config_map is None:
                 continue
             found = await self.kube.get(CONFIG_MAPS, model.metadata.namespace, declared.config_map)
-            baseline = _baseline_of(declared, found)
+            baseline = baseline_in(declared, found)
             if isinstance(baseline, Baseline):
                 filled[version] = replace(view, baseline=baseline)
             else:
@@ -302,6 +311,36 @@ class Observer:
                 logger.warning("%s %s: %s", resource.kind, _name(raw), _first_error("spec", error))
         return tuple(found)
 
+    async def _trust(self, status: ModelStatus, approvals: Iterable[ModelApproval]) -> Trust:
+        """Are approvals guarded? Looked at afresh, and after they were read, when one of them is not on record yet."""
+        recorded = {decision.uid for decision in status.decisions}
+        new = any(approval.metadata.uid not in recorded for approval in approvals)
+        return await (self.trust.afresh() if new else self.trust.current())
+
+    def _chain(self, model: Model, status: ModelStatus) -> tuple[ModelAuditRecordSpec, ...]:
+        """The records of the Model's name that its status does not know yet; without a memory, all of them."""
+        after = status.audit.seq if status.audit else 0
+        found: list[ModelAuditRecordSpec] = []
+        for raw in self.cache.list(
+            MODEL_AUDIT_RECORDS,
+            model.metadata.namespace,
+            lambda each: _model_of(each) == model.metadata.name and each["spec"]["seq"] > after,
+        ):
+            try:
+                found.append(ModelAuditRecordSpec.model_validate(raw["spec"]))
+            except ValidationError as error:
+                logger.error("ModelAuditRecord %s: %s", _name(raw), _first_error("spec", error))
+        return tuple(sorted(found, key=lambda record: record.seq))
+
+    def _missing_dependencies(self, model: Model) -> tuple[str, ...]:
+        """The Models that this one says it depends on, and that are not there."""
+        named = [
+            (dependency.namespace or model.metadata.namespace, dependency.model)
+            for dependency in model.spec.depends_on
+            if dependency.model is not None
+        ]
+        return tuple(f"{space}/{name}" for space, name in named if self.cache.get(MODELS, space, name) is None)
+
     async def _with_readings(self, s: Snapshot) -> Snapshot:
         """Look at the pods of every version whose look is due, and of what they are compared with."""
         judged = subjects(s)
@@ -366,7 +405,7 @@ def _versions(
         deployment = deployments.get(version)
         views[version] = replace(
             view,
-            deployment=_deployment_view(deployment) if deployment else None,
+            deployment=_deployment_view(deployment, view) if deployment else None,
             service_exists=version in services,
             problem=refused.get(version) or (_deployment_problem(deployment) if deployment else None),
             changed=view.changed or _deployed_otherwise(deployment, view),
@@ -432,12 +471,27 @@ def _evidence_of(kept: Mapping[str, Any] | None, raw: Object) -> Evidence | None
         return None
 
 
-def _deployment_view(deployment: Object) -> DeploymentView:
+def _edited(deployment: Object, view: VersionView) -> str:
+    """How the containers that run are not those of the version, as the end of a sentence; "" when they are."""
+    running = _images(((deployment.get("spec") or {}).get("template") or {}).get("spec") or {})
+    wanted = _images((view.spec.serving.template.get("spec") or {}) if view.spec.serving else {})
+    for name in sorted({*running, *wanted}):
+        if running.get(name) != wanted.get(name):
+            return f"container {name} runs {running.get(name, 'nothing')} in place of {wanted.get(name, 'nothing')}"
+    return ""
+
+
+def _images(pod: Mapping[str, Any]) -> dict[str, str]:
+    return {str(each.get("name")): str(each.get("image")) for each in pod.get("containers") or []}
+
+
+def _deployment_view(deployment: Object, view: VersionView) -> DeploymentView:
     status = deployment.get("status") or {}
     return DeploymentView(
         desired=int((deployment.get("spec") or {}).get("replicas", 1)),
         available=int(status.get("availableReplicas") or 0),
         created_at=datetime.fromisoformat(deployment["metadata"]["creationTimestamp"]),
+        edited=_edited(deployment, view),
     )
 
 
@@ -509,23 +563,6 @@ def _targets(pods: Iterable[Object], version: str) -> list[PodTarget]:
         and pod["status"].get("startTime")
         and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions") or [])
     ]
-
-
-def _baseline_of(declared: Baseline, found: Object | None) -> Baseline | str:
-    """The baseline in a ConfigMap, or what is wrong with it."""
-    if found is None:
-        return f"there is no ConfigMap {declared.config_map!r} in the namespace"
-    text = (found.get("data") or {}).get("baseline.json")
-    if text is None:
-        return f"ConfigMap {declared.config_map!r} has no key baseline.json"
-    try:
-        baseline = Baseline.model_validate(json.loads(text))
-    except (ValueError, RecursionError) as error:
-        return f"baseline.json in ConfigMap {declared.config_map!r} is not a baseline: {str(error)[:200]}"
-    digest = digest_of_model(baseline)
-    if declared.digest and digest != declared.digest:
-        return f"the content of ConfigMap {declared.config_map!r} has digest {digest}, spec.baseline.digest is {declared.digest}"
-    return baseline
 
 
 def _claimed(route: Route, other: Object, model: Model) -> str | None:

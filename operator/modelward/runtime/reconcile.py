@@ -16,6 +16,7 @@ from modelward.runtime.kube import KubeApi
 from modelward.runtime.observe import Observer, SpecUnreadable
 from modelward.runtime.settings import Settings
 from modelward.runtime.telemetry import Telemetry
+from modelward.runtime.trust import TrustReader
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class Reconciler:
         settings: Settings,
         telemetry: Telemetry,
     ) -> None:
-        self._observer = Observer(kube, cache, metrics_reader, clock)
+        self._observer = Observer(kube, cache, metrics_reader, TrustReader(kube, clock), clock)
         self._actor = Actor(kube, cache)
         self._clock = clock
         self._telemetry = telemetry

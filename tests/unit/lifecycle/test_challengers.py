@@ -139,7 +139,7 @@ def test_evidence_against_another_incumbent_does_not_count() -> None:
 
 
 def test_a_challenger_that_was_made_anew_starts_over() -> None:
-    (restarted,) = challenged().version("v9", digest="sha256:other").decide().status.challengers
+    (restarted,) = challenged().version("v9", digest="sha256:" + "0" * 64).decide().status.challengers
     assert restarted.entered_at == NOW
 
 

@@ -69,7 +69,8 @@ def test_every_condition_is_always_there_with_a_reason_and_the_generation() -> N
         found = given.decide().status.conditions
         assert [condition.type for condition in found] == [
             "Ready", "Serving", "Progressing", "GatesPassed", "TrafficApplied", "Performing", "DriftDetected", "RollbackTargetReady",
-            "SpecValid", "Reconciling", "Stalled",
+            "SpecValid", "Reconciling", "Stalled", "Owned", "MonitoringReady", "ReviewCurrent", "EvaluationCurrent", "Ungoverned",
+                "Zombie", "Deprecated", "ApprovalsTrusted",
         ]  # fmt: skip
         assert all(condition.reason and condition.observed_generation == 3 for condition in found)
 

@@ -46,6 +46,7 @@ def moments(**duration: float) -> dict[str, object]:
 
 
 APPROVALS = [{"role": "risk", "beforeWeight": 50}]
+MONITORING = {"interval": "1h", "gates": [{"name": "errors", "errorRate": {"abortAbove": 0.05}}]}
 JOB = {"name": "audit", "job": {"template": {}}}
 EVALUATION = {"name": "auc", "evaluation": {"name": "holdout", "metric": "auc", "min": 0.8}}
 
@@ -143,7 +144,7 @@ CASES: dict[str, Case] = {
     ),
     "a candidate that was made anew with other content leaves": Case(
         rules.leave_when_the_candidate_is_gone,
-        model().serving("v7").shadow("v8").version("v8", digest="sha256:other"),
+        model().serving("v7").shadow("v8").version("v8", digest="sha256:" + "0" * 64),
         candidate(None) & announces("Superseded", "was made anew"),
     ),
     "a rollout whose kept policy was deleted starts over": Case(
@@ -347,15 +348,11 @@ CASES: dict[str, Case] = {
         candidate("v8") & column(gates_summary=""),
     ),
     # Holding.
-    "a demand that is not implemented holds and is named": Case(
-        rules.hold_what_the_policy_asks_for_and_this_release_cannot,
-        model().under(policy(spec__requires={"documents": ["ValidationReport"]})).serving("v7").validation("v8"),
-        stage("v8", "Validation") & condition("Progressing", False, "PolicyNotImplemented") & says("Progressing", "spec.requires") & silent(),
-    ),
     "a gate kind that is not implemented holds": Case(
         rules.hold_what_the_policy_asks_for_and_this_release_cannot,
         model().under(policy(canary__gates=[JOB])).serving("v7").validation("v8"),
-        stage("v8", "Validation") & says("Progressing", "spec.stages.canary.gates[audit].job"),
+        stage("v8", "Validation") & condition("Progressing", False, "PolicyNotImplemented")
+        & says("Progressing", "spec.stages.canary.gates[audit].job") & silent(),
     ),
     "pods that are not ready yet get no mirror": Case(
         rules.hold_until_the_pods_are_ready,
@@ -439,6 +436,22 @@ CASES: dict[str, Case] = {
         rules.wait_for_the_minimum_duration,
         model().serving("v7").canary("v8", traffic_since=NOW - timedelta(minutes=9)).gate("errors", "Pass"),
         weights(v7=90, v8=10) & says("Progressing", "It stays there until 2026-11-21T12:01:00+00:00 at the least") & looks_again_within(minutes=1),
+    ),
+    # What the register has to hold.
+    "a document that the policy asks for holds every increase of traffic": Case(
+        rules.hold_until_the_register_is_complete,
+        model().under(policy(spec__requires={"documents": ["ValidationReport"]})).serving("v7").canary("v8").gate("errors", "Pass"),
+        weights(v7=90, v8=10) & condition("Progressing", False, "RegisterIncomplete") & says("Progressing", "no document of type ValidationReport"),
+    ),
+    "what the policy asks for is counted": Case(
+        rules.hold_until_the_register_is_complete,
+        model().under(policy(spec__requires={"fields": ["purpose", "limitations"]})).serving("v7").validation("v8"),
+        stage("v8", "Validation") & says("Progressing", "And 1 more."),
+    ),
+    "a version that nobody would watch does not reach production": Case(
+        rules.hold_what_nobody_would_watch,
+        model().under(policy(without=("canary",))).serving("v7").shadow("v8").gate("errors", "Pass"),
+        weights(v7=100) & mirrors(v8=100) & condition("Progressing", False, "NotMonitored") & condition("MonitoringReady", False, "NotMonitored"),
     ),
     "an approval before the next weight holds": Case(
         rules.wait_for_approval,
@@ -530,7 +543,7 @@ CASES: dict[str, Case] = {
     ),
     "without a canary a shadow that passes is promoted": Case(
         rules.advance,
-        model().under(policy(without=("canary",))).serving("v7").shadow("v8").gate("errors", "Pass"),
+        model().under(policy(without=("canary",), production__monitoring=MONITORING)).serving("v7").shadow("v8").gate("errors", "Pass"),
         weights(v8=100) & mirrors() & serves("v8"),
     ),
     "without a shadow validation leads into the canary, whose weight waits for pods": Case(
@@ -550,7 +563,7 @@ CASES: dict[str, Case] = {
     ),
     "without a route a version is switched to at once when its pods are ready": Case(
         rules.advance,
-        model().under(policy(without=("shadow", "canary"))).serving("v7").promoting("v8", ready=2).without_a_route(),
+        model().under(policy(without=("shadow", "canary"), production__monitoring=MONITORING)).serving("v7").promoting("v8", ready=2).without_a_route(),
         weights(v8=100) & serves("v8") & in_standby("v7"),
     ),
 }  # fmt: skip
@@ -573,7 +586,8 @@ def test_a_rule_decides_and_a_user_sees_it(case: Case) -> None:
 
 
 def test_every_rule_is_shown_to_decide() -> None:
-    elsewhere = {rules.hold_on_a_share_mismatch}  # needs evidence: test_hazards
+    # They need evidence: test_hazards, test_monitoring.
+    elsewhere = {rules.hold_on_a_share_mismatch, rules.roll_back_when_monitoring_fails}
     assert set(RULES) - {case.rule for case in CASES.values()} == elsewhere
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from modelward.api.model import RiskAssessment
 from modelward.lifecycle import validity
 from modelward.lifecycle.validity import CHECKS, Check
 from tests.unit.lifecycle.builders import ERRORS, Given, model, policy
@@ -70,6 +71,11 @@ CASES = {
     "a gate that is looser than the policy's": Case(
         validity.a_policy_applies, requested().without_a_policy("PolicyLoosened", "asks for less"), "PolicyLoosened", "asks for less"
     ),
+    "a tier that is lower than the team's own answers": Case(
+        validity.the_tier_is_not_below_the_floor,
+        requested().under(policy(spec__minimumTier={"impact": {"Severe": "High"}})).spec(risk_assessment=RiskAssessment(impact="Severe")),
+        "TierBelowFloor", "spec.riskTier is Low, but riskAssessment.impact is Severe, so that the least tier allowed is High: raise spec.riskTier",
+    ),
     "shares without a route": Case(
         validity.stages_that_need_shares_have_a_route,
         requested().without_a_route(),
@@ -93,17 +99,17 @@ CASES = {
     "data quality without training data": Case(
         validity.gates_have_their_baseline, requested().under(policy(canary__gates=[QUALITY])), "BaselineMissing", "spec.baseline.features"
     ),
+    "a monitored drift without training data": Case(
+        validity.gates_have_their_baseline,
+        requested().under(policy(production__monitoring={"gates": [DRIFT]})),
+        "BaselineMissing", "gate 'drift' of policy 'steady' compares with the training data",
+    ),
     "a baseline whose ConfigMap is not what it was": Case(
         validity.gates_have_their_baseline,
         requested(baseline_problem="spec.baseline.configMap: the content has another digest"),
         "BaselineMissing", "another digest",
     ),
 }  # fmt: skip
-    "a monitored drift without training data": Case(
-        validity.gates_have_their_baseline,
-        requested().under(policy(production__monitoring={"gates": [DRIFT]})),
-        "BaselineMissing", "gate 'drift' of policy 'steady' compares with the training data",
-    ),
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
