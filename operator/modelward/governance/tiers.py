@@ -4,12 +4,15 @@ Which tier a Model is of decides which policy it comes under. The team claims it
 claim against the team's answers in `riskAssessment`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from modelward.api import reasons
 from modelward.api.lifecycle_policy import LifecyclePolicySpec, MinimumTier, RiskTier, TierCondition
-from modelward.api.model import ModelSpec, RiskAssessment
+from modelward.api.model import Model, RiskAssessment
+from modelward.api.status import DecisionStatus
+from modelward.governance import approvals, subjects
 
 _ORDER = tuple(RiskTier)
 
@@ -61,12 +64,16 @@ def floor_of(assessment: RiskAssessment | None, policy: LifecyclePolicySpec) -> 
 
 
 def below_floor(
-    model: ModelSpec, policy: LifecyclePolicySpec, excepted: RiskTier | None = None
+    model: Model, policy: LifecyclePolicySpec, decisions: Iterable[DecisionStatus], at: datetime
 ) -> TierBelowFloor | None:
-    """Is the claimed tier too low? `excepted` is the tier that an exception in force allows."""
-    floor = floor_of(model.risk_assessment, policy)
-    declared = model.risk_tier
-    if rank(declared) >= rank(floor.tier) or (excepted is not None and rank(declared) >= rank(excepted)):
+    """Is the claimed tier too low, and does no exception in force allow it? An exception for a lower tier covers a higher one."""
+    floor = floor_of(model.spec.risk_assessment, policy)
+    declared = model.spec.risk_tier
+    if rank(declared) >= rank(floor.tier):
+        return None
+    exception = approvals.exception_of(subjects.tier_subject(model, floor.tier), decisions, at)
+    excepted = next((tier for tier in RiskTier if exception and tier.value == exception.tier), None)
+    if excepted is not None and rank(declared) >= rank(excepted):
         return None
     return TierBelowFloor(declared, floor)
 

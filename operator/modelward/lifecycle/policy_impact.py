@@ -14,7 +14,7 @@ from modelward.api.lifecycle_policy import ApprovalDemand, FirstVersionRequireme
 from modelward.api.model import Model
 from modelward.api.model_version import ModelVersionSpec
 from modelward.api.status import ModelStatus
-from modelward.governance import approvals, requirements, subjects, tiers
+from modelward.governance import requirements, tiers
 from modelward.lifecycle.policies import applicable, merge
 from modelward.lifecycle.snapshot import Policy, Problem
 
@@ -122,11 +122,7 @@ def _standing(situation: Situation, policies: Sequence[LifecyclePolicy], at: dat
 
 
 def _below_floor(situation: Situation, policy: Policy, at: datetime) -> Iterable[str]:
-    model = situation.model
-    floor = tiers.floor_of(model.spec.risk_assessment, policy.spec)
-    exception = approvals.exception_of(subjects.tier_subject(model, floor.tier), situation.status.decisions, at)
-    excepted = next((tier for tier in type(floor.tier) if exception and tier.value == exception.tier), None)
-    found = tiers.below_floor(model.spec, policy.spec, excepted)
+    found = tiers.below_floor(situation.model, policy.spec, situation.status.decisions, at)
     return [found.message] if found else []
 
 

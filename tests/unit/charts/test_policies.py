@@ -8,7 +8,7 @@ import yaml
 
 from modelward.api.gates import Gate
 from modelward.api.lifecycle_policy import LifecyclePolicy, LifecyclePolicySpec, RiskTier, unsupported
-from modelward.api.model import ModelSpec
+from modelward.api.model import RiskAssessment
 from modelward.governance import tiers
 
 FOLDER = Path(__file__).parents[3] / "charts" / "modelward" / "policies"
@@ -61,10 +61,8 @@ def test_all_tiers_compute_the_same_floor() -> None:
     assert (
         len({policy_of(tier).minimum_tier.model_dump_json() for tier in RiskTier if policy_of(tier).minimum_tier}) == 1
     )
-    severe = ModelSpec.model_validate({"riskTier": "Low", "riskAssessment": {"impact": "Severe"}})
-    found = tiers.below_floor(severe, policy_of(RiskTier.LOW))
-    assert found is not None
-    assert found.floor.tier is RiskTier.CRITICAL
+    severe = RiskAssessment.model_validate({"impact": "Severe"})
+    assert tiers.floor_of(severe, policy_of(RiskTier.LOW)).tier is RiskTier.CRITICAL
 
 
 @pytest.mark.parametrize(("lower", "higher"), list(zip(RiskTier, list(RiskTier)[1:], strict=False)))
