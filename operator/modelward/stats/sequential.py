@@ -26,6 +26,7 @@ _SHRINKAGE = 200.0  # observations by which an interval's null rate leans on the
 _FEW = 0.1  # the share of the tolerance that a candidate's rate is guessed to be, before it has shown any
 _FAINT = 50.0  # observations that the rate from before the first interval is worth in the prediction of the next
 _TINY = 1e-6
+_ASIDE = 4.0  # by which alpha is divided to rule out a correlation, and for a rate below the tolerance by itself
 _DIGITS = 5  # of logarithms of likelihoods, which are stored: more would not change a verdict
 
 CORRELATIONS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1)
@@ -282,8 +283,9 @@ class RateComparison:
         each = np.array(CORRELATIONS).reshape((-1,) + (1,) * self.bursts.added.ndim)
         high = self.sums.bounds(rho, alpha, each * self.bursts.added).high
         just_below = np.minimum(high, np.nextafter(tolerance, -1.0))
-        high = np.where(self.bursts.is_below_tolerance(np.asarray(alpha) / 2), just_below, high)
-        return Bounds(seen.estimate, seen.low, np.where(self.bursts.possible(alpha), high, -np.inf).max(axis=0))
+        aside = np.asarray(alpha, np.float64) / _ASIDE
+        high = np.where(self.bursts.is_below_tolerance(aside), just_below, high)
+        return Bounds(seen.estimate, seen.low, np.where(self.bursts.possible(aside), high, -np.inf).max(axis=0))
 
 
 @dataclass(frozen=True)
