@@ -17,8 +17,16 @@ from tests.archive.test_storages import now, postgres_settings
 INSERT = "INSERT INTO modelward_audit_record (namespace, model, seq, hash, prev_hash, document) VALUES "
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def database(postgres: servers.Postgres) -> str:
+    """One for all tests that end with the two records that they begin with."""
+    name = f"audit{secrets.token_hex(4)}"
+    await postgres.database(name)
+    return name
+
+
+@pytest.fixture
+async def own_database(postgres: servers.Postgres) -> str:
     name = f"audit{secrets.token_hex(4)}"
     await postgres.database(name)
     return name
@@ -83,10 +91,10 @@ async def test_the_database_refuses_a_row_that_does_not_continue_its_chain(
 
 
 async def test_a_role_that_could_change_records_is_not_taken_for_durable_storage(
-    postgres: servers.Postgres, database: str, tmp_path: Path
+    postgres: servers.Postgres, own_database: str, tmp_path: Path
 ) -> None:
-    await postgres.execute(database, "GRANT UPDATE ON modelward_audit_record TO operator")
-    exporter = await opened(postgres, tmp_path, database)
+    await postgres.execute(own_database, "GRANT UPDATE ON modelward_audit_record TO operator")
+    exporter = await opened(postgres, tmp_path, own_database)
     with pytest.raises(StorageUnavailable, match=r"could change audit records .modelward_audit_record: UPDATE"):
         await exporter.append(CHAIN, chained(1))
     await exporter.close()
@@ -102,12 +110,12 @@ async def test_a_database_without_the_tables_says_what_is_missing(postgres: serv
 
 
 async def test_a_connection_that_the_server_ends_is_replaced(
-    postgres: servers.Postgres, database: str, tmp_path: Path
+    postgres: servers.Postgres, own_database: str, tmp_path: Path
 ) -> None:
-    exporter = await opened(postgres, tmp_path, database)
+    exporter = await opened(postgres, tmp_path, own_database)
     await exporter.append(CHAIN, chained(1))
     await postgres.execute(
-        "postgres", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+        "postgres", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{own_database}'"
     )
     with suppress(StorageUnavailable):  # unless it was noticed before the connection was used
         await exporter.append(CHAIN, chained(2))
@@ -117,9 +125,9 @@ async def test_a_connection_that_the_server_ends_is_replaced(
 
 
 async def test_two_thousand_records_are_read_in_order(
-    postgres: servers.Postgres, database: str, tmp_path: Path
+    postgres: servers.Postgres, own_database: str, tmp_path: Path
 ) -> None:
-    exporter = await opened(postgres, tmp_path, database)
+    exporter = await opened(postgres, tmp_path, own_database)
     await exporter.append(CHAIN, chained(2000))
     assert await stored(exporter) == chained(2000)
     await exporter.close()

@@ -93,8 +93,7 @@ class DirectoryExporter:
     def _anchor(self, chain: Chain, checkpoint: Document) -> None:
         path = self._file(chain, CHECKPOINTS)
         with _opened(self._root, path) as descriptor:
-            newest = _last_line(path, descriptor)
-            if newest is None or _document(path, newest).get("seq") != checkpoint["seq"]:
+            if all(one.get("seq") != checkpoint["seq"] for one in _documents(path)):
                 _write(descriptor, (checkpoint,))
 
     def _head(self, chain: Chain) -> Head | None:

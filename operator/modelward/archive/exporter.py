@@ -75,7 +75,7 @@ class Exporter(Protocol):
         ...
 
     def checkpoints(self, chain: Chain) -> AsyncIterator[Document]:
-        """The stored checkpoints, by `seq`."""
+        """The stored checkpoints."""
         ...
 
     async def chains(self) -> Sequence[Chain]:

@@ -5,6 +5,7 @@ from importlib.metadata import version as installed_version
 import typer
 
 from modelward.cli.audit import audit
+from modelward.cli.audit_storage import copy, schema
 from modelward.cli.baseline import baseline
 from modelward.cli.explain import explain
 from modelward.cli.failure import Commands
@@ -21,6 +22,8 @@ app = typer.Typer(
 app.command()(baseline)
 app.command()(explain)
 app.add_typer(policy, name="policy")
+audit.command()(copy)
+audit.command()(schema)
 app.add_typer(audit, name="audit")
 
 
