@@ -68,6 +68,12 @@ class _Sums:
         return cls(**{item.name: np.asarray(data[item.name], dtype=np.float64) for item in fields(cls)})
 
     @classmethod
+    def stacked(cls, documents: Sequence[Mapping[str, Any]]) -> Self:
+        """A row for each document; what is one number for all of a row becomes a column."""
+        rows = {item.name: np.array([one[item.name] for one in documents], dtype=np.float64) for item in fields(cls)}
+        return cls(**{name: values[:, None] if values.ndim == 1 else values for name, values in rows.items()})
+
+    @classmethod
     def empty(cls, shape: tuple[int, ...] = ()) -> Self:
         return cls(**{item.name: np.zeros(shape) for item in fields(cls)})
 

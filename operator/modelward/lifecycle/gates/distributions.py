@@ -6,10 +6,9 @@ threshold and sampling noise alone is below a quarter of it. Anything else is un
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,7 +126,7 @@ class DistributionKind:
         references = {} if self.compares(gate) else self._references(gate, context)
         names = sorted({*references, *state, *(name for name in self.series(gate) if not name.endswith("/"))})
         alpha = context.alpha / max(len(names), 1)
-        return [_find(self.spec_of(gate), name, state.get(name), references.get(name), alpha) for name in names]
+        return _find(self.spec_of(gate), names, state, references, alpha)
 
     def _references(self, gate: Gate, context: GateContext) -> dict[str, Distribution]:
         known = {} if context.baseline is None else self.in_baseline(context.baseline)
@@ -208,80 +207,97 @@ def _fold_incumbent(memory: State | None, before: Distribution, ours: Distributi
     }
 
 
-def _find(spec: DriftSpec, name: str, memory: State | None, reference: Distribution | None, alpha: float) -> Finding:
-    label = name.removeprefix("feature/")
+def _find(
+    spec: DriftSpec, names: Sequence[str], state: State, references: Mapping[str, Distribution], alpha: float
+) -> list[Finding]:
+    """What is known of each distribution: all that have so many bins are weighed in one go."""
+    found: dict[str, Finding] = {}
+    expected: dict[int, dict[str, Floats]] = {}  # by number of bins
+    for name in names:
+        counts = _expected(spec, state.get(name), references.get(name))
+        if isinstance(counts, str):
+            found[name] = Finding(_label(name), Outcome.UNDECIDED, problem=counts)
+        else:
+            expected.setdefault(len(counts), {})[name] = counts
+    for alike in expected.values():
+        memories = [state[name] for name in alike]
+        weighed = _weigh(spec, list(alike), memories, np.array(list(alike.values())), alpha)
+        found.update(zip(alike, weighed, strict=True))
+    return [found[name] for name in names]
+
+
+def _label(name: str) -> str:
+    return name.removeprefix("feature/")
+
+
+def _expected(spec: DriftSpec, memory: State | None, reference: Distribution | None) -> Floats | str:
+    """The reference's counts in the bins of the live ones, or why there is nothing to weigh, as the end of a sentence."""
+    against_baseline = spec.reference is Reference.BASELINE
     if memory is None or "sums" not in memory:
-        because = "has shown no value" if not memory else str(memory["problem"])
-        if reference is None and spec.reference is Reference.BASELINE:
-            because = "is not in the baseline"
-        return Finding(label, Outcome.UNDECIDED, problem=because)
-    if spec.reference is Reference.BASELINE:
-        evidence = _against_baseline(memory, reference, alpha)
-    else:
-        evidence = _against_incumbent(memory, alpha)
-    if isinstance(evidence, str):
-        return Finding(label, Outcome.UNDECIDED, problem=evidence)
-    expected, observed, certain = evidence
-    outcome, distance = _weigh(spec, expected, observed, certain)
-    times = _times_needed(spec, expected, observed) if outcome is Outcome.UNDECIDED else 0.0
-    return Finding(
-        label, outcome, distance, certain, times, compared=Compared(Bins.from_json(memory["bins"]), expected, observed)
-    )
+        if reference is None and against_baseline:
+            return "is not in the baseline"
+        return "has shown no value" if not memory else str(memory["problem"])
+    if against_baseline:
+        counts = None if reference is None else Bins.from_json(memory["bins"]).count(reference)
+        if counts is None or counts.sum() <= 0:
+            return "is empty in the baseline"
+        return counts if memory["sums"]["weight"] > 0 else "has shown no value"
+    counts = np.asarray(memory["incumbent"], np.float64)
+    unseen = counts.sum() <= 0 or sum(memory["candidate"]) <= 0 or memory["sums"]["weight"] <= 0
+    return "has shown no value" if unseen else counts
 
 
-def _against_baseline(
-    memory: Mapping[str, Any], reference: Distribution | None, alpha: float
-) -> tuple[Floats, Floats, float] | str:
-    """The baseline's counts, the live ones, and what the total variation is at least."""
-    expected = None if reference is None else Bins.from_json(memory["bins"]).count(reference)
-    if expected is None or expected.sum() <= 0:
-        return "is empty in the baseline"
-    sums = MeanShare.from_json(memory["sums"])
-    if float(sums.weight) <= 0:
-        return "has shown no value"
-    level = alpha / (2 * len(expected))
-    usual = distances.shares(expected, distances.ADD_HALF)
-    bounds = sums.bounds(usual, mixing_parameter(usual, 0.0, level), level)
-    certain = total_variation_bound(bounds, baseline_interval(expected, level))
-    return expected, sums.weighted, float(certain)
-
-
-def _against_incumbent(memory: Mapping[str, Any], alpha: float) -> tuple[Floats, Floats, float] | str:
-    expected, observed = np.asarray(memory["incumbent"]), np.asarray(memory["candidate"])
-    sums = RateDifference.from_json(memory["sums"])
-    if expected.sum() <= 0 or observed.sum() <= 0 or float(sums.weight) <= 0:
-        return "has shown no value"
-    level = alpha / (2 * len(expected))
-    bounds = sums.bounds(mixing_parameter(np.asarray(memory["prior"]), 0.0, level), level)
-    nothing = np.zeros(len(expected))
-    certain = total_variation_bound(bounds, Bounds(nothing, nothing, nothing))
-    return expected, observed, float(certain)
-
-
-def _weigh(spec: DriftSpec, expected: Floats, observed: Floats, certain: float) -> tuple[Outcome, float]:
+def _weigh(
+    spec: DriftSpec, names: Sequence[str], memories: Sequence[State], expected: Floats, alpha: float
+) -> list[Finding]:
+    observed, certain = _evidence(spec, memories, expected, alpha / (2 * expected.shape[1]))
+    noise = distances.psi_noise(expected, observed)
     if spec.method is DistanceMethod.PSI:
         raw, distance = distances.psi(expected, observed), distances.debiased_psi(expected, observed)
-        quiet = distances.psi_noise(expected, observed) < spec.threshold / 4
+        limit = spec.threshold / 4
     else:
         raw, distance = distances.js_distance(expected, observed), distances.debiased_js_distance(expected, observed)
-        # A divergence, which is what noise adds to, is the square of the distance.
-        quiet = distances.js_noise(expected, observed) < spec.threshold**2 / 4
-    if distance >= spec.threshold and certain > 0:
-        return Outcome.DRIFTED, float(distance)
-    return (Outcome.FITS if raw < spec.threshold and quiet else Outcome.UNDECIDED), float(distance)
+        # A divergence, which is what noise adds to, is the square of the distance; see distances.js_noise.
+        limit = spec.threshold**2 / 4 * 8 * math.log(2)
+    drifted = (distance >= spec.threshold) & (certain > 0)
+    fits = ~drifted & (raw < spec.threshold) & (noise < limit)
+    times = np.where(drifted | fits, 0.0, _times_needed(spec, expected, observed, noise, limit))
+    return [
+        Finding(
+            _label(name),
+            Outcome.DRIFTED if drifted[row] else Outcome.FITS if fits[row] else Outcome.UNDECIDED,
+            float(distance[row]),
+            float(certain[row]),
+            float(times[row]),
+            compared=Compared(Bins.from_json(memories[row]["bins"]), expected[row], observed[row]),
+        )
+        for row, name in enumerate(names)
+    ]
 
 
-def _times_needed(spec: DriftSpec, expected: Floats, observed: Floats) -> float:
+def _evidence(spec: DriftSpec, memories: Sequence[State], expected: Floats, level: float) -> tuple[Floats, Floats]:
+    """The live counts, and what the total variation is at least, at this level for each side of each bin."""
+    if spec.reference is Reference.BASELINE:
+        shares = MeanShare.stacked([memory["sums"] for memory in memories])
+        usual = distances.shares(expected, distances.ADD_HALF)
+        bounds = shares.bounds(usual, mixing_parameter(usual, 0.0, level), level)
+        return shares.weighted, total_variation_bound(bounds, baseline_interval(expected, level))
+    sums = RateDifference.stacked([memory["sums"] for memory in memories])
+    prior = np.array([memory["prior"] for memory in memories], np.float64)
+    nothing = np.zeros_like(expected)
+    certain = total_variation_bound(
+        sums.bounds(mixing_parameter(prior, 0.0, level), level), Bounds(nothing, nothing, nothing)
+    )
+    return np.array([memory["candidate"] for memory in memories], np.float64), certain
+
+
+def _times_needed(spec: DriftSpec, expected: Floats, observed: Floats, noise: Floats, limit: float) -> Floats:
     """By what the live evidence has to grow until noise no longer hides a fit; a baseline never grows."""
-    limit = spec.threshold / 4
-    if spec.method is DistanceMethod.JS:
-        limit = spec.threshold**2 / 4 * 8 * math.log(2)  # in terms of the PSI's noise, see distances.js_noise
-    noise = float(distances.psi_noise(expected, observed))
     if spec.reference is Reference.INCUMBENT:
         return noise / limit
-    of_live = (np.count_nonzero(expected + observed) - 1) / float(observed.sum())
-    of_baseline = noise - of_live
-    return of_live / (limit - of_baseline) if of_baseline < limit else math.inf
+    of_live = (np.count_nonzero(expected + observed, axis=1) - 1) / observed.sum(axis=1)
+    left = limit - (noise - of_live)
+    return np.where(left > 0, of_live / np.where(left > 0, left, 1.0), np.inf)
 
 
 def _outlook(findings: list[Finding], context: GateContext) -> str:
