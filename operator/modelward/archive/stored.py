@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelward.archive.directory import CHECKPOINTS, RECORDS
-from modelward.archive.exporter import Chain, Document, stored_form
+from modelward.archive.exporter import Chain, ChainBroken, Document, Exporter, stored_form
 from modelward.governance.chain import Fault, FaultKind
 
 
@@ -37,6 +37,15 @@ def read_export(root: Path) -> tuple[Stored, ...]:
     return tuple(_chain(folder) for folder in folders)
 
 
+async def read_storage(exporter: Exporter) -> tuple[Stored, ...]:
+    """Every chain of a storage of another kind, through its exporter; a chain that it refuses is there up to that place.
+
+    Raises:
+        StorageUnavailable: the storage does not answer.
+    """
+    return tuple([await _stored(exporter, chain) for chain in await exporter.chains()])
+
+
 def read_checkpoints(path: Path) -> tuple[Document, ...]:
     """The checkpoints of one file, such as a copy that was kept elsewhere.
 
@@ -51,6 +60,23 @@ def read_checkpoints(path: Path) -> tuple[Document, ...]:
             raise ValueError(f"{path}: line {number} is no JSON object")
         documents.append(document)
     return tuple(documents)
+
+
+async def _stored(exporter: Exporter, chain: Chain) -> Stored:
+    documents: list[Document] = []
+    checkpoints: list[Document] = []
+    faults: list[Fault] = []
+    try:
+        async for document in exporter.read(chain):
+            documents.append(document)
+    except ChainBroken as error:
+        faults.append(Fault(len(documents) + 1, FaultKind.UNREADABLE, str(error)))
+    try:
+        async for checkpoint in exporter.checkpoints(chain):
+            checkpoints.append(checkpoint)
+    except ChainBroken as error:
+        faults.append(Fault(0, FaultKind.CHECKPOINT, str(error)))
+    return Stored(chain, tuple(documents), tuple(checkpoints), tuple(faults))
 
 
 def _chain(folder: Path) -> Stored:

@@ -1,14 +1,17 @@
 """Where the audit commands read records from: an export, the cluster, or both, one continuing the other."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from modelward.archive.exporter import Chain, Document
-from modelward.archive.stored import Stored, read_checkpoints, read_export
+from modelward.archive.configuration import ArchiveInvalid, open_archive
+from modelward.archive.exporter import Chain, ChainBroken, Document, StorageUnavailable
+from modelward.archive.stored import Stored, read_checkpoints, read_export, read_storage
 from modelward.cli.cluster import ALL_NAMESPACES, MODEL_AUDIT_RECORDS, MODELS, Cluster, connect
 from modelward.cli.failure import Failure
 from modelward.governance.chain import Fault, Head
@@ -19,7 +22,8 @@ From = Annotated[
     Path | None,
     typer.Option(
         "--from",
-        help="A directory that an operator exported to. With --namespace or another option of the cluster, the cluster continues it.",
+        help="A directory that an operator exported to; or a file like the operator's archive.yaml, that names object storage or a"
+        " PostgreSQL. With --namespace or another option of the cluster, the cluster continues it.",
     ),
 ]
 PublicKeys = Annotated[
@@ -135,9 +139,20 @@ def _exported(sources: Sources) -> tuple[Stored, ...]:
     if sources.directory is None:
         return ()
     try:
-        return read_export(sources.directory)
-    except (OSError, ValueError) as error:
-        raise Failure(f"--from {sources.directory} cannot be used: {error}.") from error
+        return _archived(sources.directory) if sources.directory.is_file() else read_export(sources.directory)
+    except (OSError, ValueError, ArchiveInvalid, ChainBroken, StorageUnavailable) as error:
+        raise Failure(f"--from {sources.directory} cannot be used: {str(error).rstrip('.')}.") from error
+
+
+def _archived(path: Path) -> tuple[Stored, ...]:
+    async def read_all() -> tuple[Stored, ...]:
+        exporter = open_archive(path, lambda: datetime.now(UTC)).exporter
+        try:
+            return await read_storage(exporter)
+        finally:
+            await exporter.close()
+
+    return asyncio.run(read_all())
 
 
 def _anchors(paths: Sequence[Path]) -> dict[Chain, list[Document]]:
