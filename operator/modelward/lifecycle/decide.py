@@ -49,7 +49,7 @@ def decide(s: Snapshot) -> Plan:
     told = monitoring.told_of(s, status, assessment.monitoring, assessment.monitored)
     status = status.model_copy(update={"traffic": traffic, "gates": gates, "monitoring": told})
     due = approvals_due(Case(replace(s, status=status), assessment, problem))
-    facts = register.facts_of(s, status)
+    facts = register.facts_of(_as_counted(s, status, assessment), status)
     status = status.model_copy(
         update={
             "pending_approvals": decisions.pending(s, status, due),
@@ -81,6 +81,15 @@ def decide(s: Snapshot) -> Plan:
         check_at=check_at,
         drain=_drain(s, outcome, deleted),
     )
+
+
+def _as_counted(s: Snapshot, status: ModelStatus, assessment: Assessment) -> Snapshot:
+    """The snapshot with the evidence of this very look: a condition that speaks of the look before would be written twice."""
+    versions = {
+        name: replace(view, evidence=assessment.evidence.get(name, view.evidence)) for name, view in s.versions.items()
+    }
+    known = s.status.model_copy(update={"monitoring": status.monitoring})
+    return replace(s, status=known, versions=versions)
 
 
 def _first_outcome(case: Case) -> Outcome:
