@@ -60,14 +60,25 @@ def report_text(report: Report) -> str:
         lines += _account_text(account)
     lines += _intervals_text(report)
     lines += ["## The chain", ""]
-    signed = chain["signedUpTo"]
     head = f", the last with the hash `{chain['head']['hash']}`" if chain["head"] else ""
     lines.append(f"{chain['records']} records{head}.")
-    lines.append(f"Signed up to record {signed['seq']} at {signed['time']}." if signed else "No signature was checked.")
+    lines += _signed_text(report)
     lines += [f"{remark[0].upper()}{remark[1:]}." for remark in chain["remarks"]]
     lines += ["", "Faults:" if chain["faults"] else "No fault was found."]
     lines += [f"* record {fault['seq']}, {fault['kind']}: {fault['sentence']}" for fault in chain["faults"]]
     return "\n".join(lines) + "\n"
+
+
+def _signed_text(report: Report) -> list[str]:
+    """Is the answer itself beneath a signature?"""
+    signed, decided = report["chain"]["signedUpTo"], report["decidedBy"]
+    if signed is None:
+        return ["No signature was checked."]
+    lines = [f"Signed up to record {signed['seq']} at {signed['time']}."]
+    if decided is not None:
+        covered = "is covered by that signature" if decided["seq"] <= signed["seq"] else "is newer, and not signed yet"
+        lines.append(f"Record {decided['seq']}, which the answer comes from, {covered}.")
+    return lines
 
 
 def _account(account: Account) -> Report:

@@ -76,7 +76,9 @@ def taken_down(
         for approval in sorted(found, key=lambda each: (each.metadata.creation_timestamp, each.metadata.name))
         if approval.metadata.uid not in seen and not (ignored_until and _created(approval) <= ignored_until)
     )
-    heard = new[:HEARD_AT_ONCE]  # each is a step of the history, which is bounded; the others are heard at the next look
+    heard = new[
+        :HEARD_AT_ONCE
+    ]  # each is a step of the history, which is bounded; the others are heard at the next look
     return (*reversed(heard), *known), heard
 
 

@@ -377,7 +377,9 @@ def _content_faults(
     promised = follower["prevHash"] if follower is not None and follower["seq"] == seq + 1 else None
     if actual != document["hash"]:
         changed = _changed_field(document, actual, promised, link, before)
-        where = f"its field {changed} was changed" if changed else "a field of it was changed"
+        where = (
+            f"its field {changed} was changed" if changed else "something in it was changed; what, another copy tells"
+        )
         yield Fault(
             seq,
             FaultKind.EDITED,

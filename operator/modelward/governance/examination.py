@@ -142,7 +142,7 @@ def _remarks(signed: Checkpoint | None, newest: Document | None, has_key: bool) 
     remarks = [] if has_key else ["the signatures of the checkpoints were not checked: give --public-key"]
     if last > signed.seq:
         which = f"record {last} is" if last == signed.seq + 1 else f"records {signed.seq + 1} to {last} are"
-        remarks.append(f"{which} newer than the newest checkpoint: written anew, they would not be found")
+        remarks.append(f"{which} newer than the newest checkpoint: a forgery of all from there on would not be found")
     return tuple(remarks)
 
 

@@ -110,9 +110,15 @@ def question(s: Snapshot, policy: Policy, view: VersionView) -> Question:
         version_digest=view.digest,
         team=owner.team if owner else None,
         builders=identities.builders_of(view.spec),
-        identities=policy.spec.identity_map or IdentityMap(),
+        identities=_identities(s, policy),
         standing_bars=bars,
     )
+
+
+def _identities(s: Snapshot, policy: Policy) -> IdentityMap:
+    """Who is who, as the risk function says now: somebody who comes or leaves during a rollout changes no demand of it."""
+    current = s.policy if s.policy is not None and s.policy.name == policy.name else policy
+    return current.spec.identity_map
 
 
 def with_standing_used(s: Snapshot, status: ModelStatus, answers: Sequence[Answer], digest: str) -> ModelStatus:

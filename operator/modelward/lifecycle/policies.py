@@ -87,8 +87,8 @@ def _query_refused(policy: LifecyclePolicy, gate: str, source: str) -> Problem:
 
 
 def policy_digest(name: str, spec: LifecyclePolicySpec) -> str:
-    """Digest of what a rollout is pinned to: the stages and demands, not where the policy applies."""
-    return digest_of_model(spec, exclude={"applies_to"})
+    """Digest of what a rollout is pinned to: stages and demands, neither where the policy applies nor who is who."""
+    return digest_of_model(spec, exclude={"applies_to", "identity_map"})
 
 
 def _with_gate(gates: tuple[Gate, ...], added: ModelGate) -> tuple[Gate, ...] | Problem:

@@ -161,6 +161,14 @@ def test_a_change_of_the_version_or_the_policy_asks_anew() -> None:
     assert not goes_on(other.rollout(digest="sha256:" + "1" * 64))
 
 
+def test_somebody_who_joins_during_a_rollout_can_approve_it_and_nothing_else_is_asked_anew() -> None:
+    given = waiting({"role": "risk", "count": 2}).decided("Approve", by="rita").decided("Approve", by="mallory")
+    assert not goes_on(given)
+    people = {"people": [*PEOPLE["people"], {"name": "mallory", "usernames": ["mallory"]}]}
+    joined = policy(shadow__approvals=[{"role": "risk", "count": 2}], spec__identityMap=people)
+    assert goes_on(given._with(policy=joined))
+
+
 def test_an_approval_that_was_seen_counts_after_it_is_deleted() -> None:
     held = waiting({"role": "risk", "count": 2}).decided("Approve", by="rita")
     seen = held.after(held.decide()).without_approvals()
