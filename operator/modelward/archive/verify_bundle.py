@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     problems += check_report(folder, records)
     print(f"{len(hashes)} records, signed up to record {signed_to}")
     if len(hashes) > signed_to:
-        print(f"records {signed_to + 1} to {len(hashes)} are newer than the newest checkpoint: ask for a later one")
+        print(f"from record {signed_to + 1} on nothing is signed yet: ask for a later checkpoint")
     for problem in problems:
         print(f"FAULT: {problem}")
     print("NOT WHOLE" if problems else "whole: every record, hash, signature and statement checked fits")

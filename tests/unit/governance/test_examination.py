@@ -44,7 +44,7 @@ def test_checkpoints_of_two_keys_count_after_a_rotation(chain: Documents) -> Non
 
 def test_what_is_newer_than_the_newest_checkpoint_is_said(chain: Documents) -> None:
     assert _examined(chain, _signed(chain, 3)).remarks == (
-        "records 4 to 5 are newer than the newest checkpoint: written anew, they would not be found",
+        "records 4 to 5 are newer than the newest checkpoint: a forgery of all from there on would not be found",
     )
 
 
