@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,18 +26,6 @@ from tests.unit.metrics.certificates import Authority
 
 REGION = "eu-test-1"
 _LIMIT = 30.0
-_POLICY_OF_THE_OPERATOR = {
-    "Version": "2012-10-17",
-    # All there is: what the lock denies, it denies whatever else is allowed.
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": ["operator"],
-            "Action": "s3:*",
-            "Resource": ["arn:aws:s3:::{bucket}", "arn:aws:s3:::{bucket}/*"],
-        }
-    ],
-}
 _ROLE = """
 DO $$ BEGIN
     CREATE ROLE operator LOGIN PASSWORD '{password}';
@@ -55,11 +43,18 @@ class ObjectStorage:
     root: Keys
     operator: Keys
 
-    def bucket(self, name: str, *, locked: bool = True) -> None:
+    def bucket(self, name: str, *, locked: bool = True, actions: Sequence[str] = ("s3:*",)) -> None:
+        """By default the operator may do everything: what the lock denies, it denies whatever else is allowed."""
         headers = {"X-Amz-Bucket-Object-Lock-Enabled": "true"} if locked else {}
         assert self.ask("PUT", f"/{name}", headers=headers, keys=self.root).status_code == 200
-        policy = json.dumps(_POLICY_OF_THE_OPERATOR).replace("{bucket}", name)
-        answer = self.ask("PUT", f"/{name}", {"policy": ""}, body=policy.encode(), keys=self.root)
+        allowed = {
+            "Effect": "Allow",
+            "Principal": [self.operator.access_key_id],
+            "Action": list(actions),
+            "Resource": [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"],
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]}).encode()
+        answer = self.ask("PUT", f"/{name}", {"policy": ""}, body=policy, keys=self.root)
         assert answer.status_code < 300, answer.text
 
     def ask(

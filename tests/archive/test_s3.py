@@ -1,6 +1,7 @@
 """Object lock on a real server: what somebody with the operator's own credentials, or with root's, can still do."""
 
 import hashlib
+import re
 import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -106,6 +107,25 @@ async def test_a_bucket_without_object_lock_confirms_nothing(object_storage: Obj
     exporter = await opened(object_storage, tmp_path, name)
     with pytest.raises(StorageUnavailable, match=r"(?i)lock"):
         await exporter.append(CHAIN, chained(1))
+    await exporter.close()
+
+
+async def test_the_rights_that_the_documentation_names_are_enough(
+    object_storage: ObjectStorage, tmp_path: Path
+) -> None:
+    guide = Path(__file__).parents[2] / "docs" / "how-to" / "keep-the-audit-trail.md"
+    name, actions = f"audit{secrets.token_hex(4)}", sorted(set(re.findall(r'"(s3:\w+)"', guide.read_text())))
+    assert len(actions) == 6
+    object_storage.bucket(name, actions=actions)
+    exporter = await opened(object_storage, tmp_path, name)
+    await exporter.append(CHAIN, chained(2))
+    await exporter.append(CHAIN, chained(3))
+    await exporter.anchor(CHAIN, {"seq": 3})
+    assert await stored(exporter) == chained(3)
+    assert await exporter.chains() == [CHAIN]
+    version = object_storage.ask("HEAD", record_path(name, 1)).headers["x-amz-version-id"]
+    assert object_storage.ask("DELETE", record_path(name, 1)).status_code == 403
+    assert object_storage.ask("DELETE", record_path(name, 1), {"versionId": version}).status_code == 403
     await exporter.close()
 
 
