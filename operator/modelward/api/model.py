@@ -137,6 +137,13 @@ class Dependency(ApiModel):
     purpose: LongText = Field(default="", description="What it is needed for.")
 
 
+class Workload(ApiModel):
+    """Something in this namespace that serves the model and that the operator did not make."""
+
+    kind: Word = Field(description="Its kind, such as Deployment, StatefulSet, DaemonSet, Pod or InferenceService.")
+    name: ShortText = Field(description="Its name.")
+
+
 class Review(ApiModel):
     """How often the model is reviewed."""
 
@@ -372,6 +379,10 @@ class ModelSpec(ApiModel):
     ] = Field(default=(), description="Who relies on its answers.")
     depends_on: Annotated[tuple[Dependency, ...], Field(max_length=64)] = Field(
         default=(), description="Whose answers it relies on: other Models, and what is outside of the cluster."
+    )
+    workloads: Annotated[tuple[Workload, ...], Field(max_length=64)] = Field(
+        default=(),
+        description="What serves the model in this namespace without the operator; it counts as registered, and is not touched.",
     )
     review: Review | None = Field(default=None, description="How often it is reviewed.")
     monitoring: Monitoring | None = Field(default=None, description="How it is watched, besides the policy's gates.")
