@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from modelward.archive.exporter import Chain, ChainBroken, Document, StorageUnav
 from modelward.archive.stored import Stored, read_checkpoints, read_export, read_storage
 from modelward.cli.cluster import ALL_NAMESPACES, MODEL_AUDIT_RECORDS, MODELS, Cluster, connect
 from modelward.cli.failure import Failure
-from modelward.governance.chain import Fault, Head
+from modelward.governance.chain import Fault, FaultKind, Head
 from modelward.governance.checkpoints import CheckpointInvalid, KeyUnusable, read
 from modelward.governance.examination import Examination, examine, merged
 
@@ -50,6 +50,7 @@ class Collected:
     checkpoints: tuple[Document, ...]
     known: tuple[Head, ...]
     faults: tuple[Fault, ...]
+    has_export: bool
 
     def examined(self, public_keys: Sequence[bytes]) -> Examination:
         """
@@ -62,7 +63,14 @@ class Collected:
             )
         except KeyUnusable as error:
             raise Failure(f"--public-key cannot be used: {error}.") from error
-        return Examination(**{**vars(found), "faults": (*self.faults, *found.faults)})
+        faults = (*self.faults, *found.faults)
+        return replace(found, faults=faults, remarks=(*found.remarks, *self._hint(faults)))
+
+    def _hint(self, faults: Sequence[Fault]) -> tuple[str, ...]:
+        pruned = any(fault.kind is FaultKind.TRUNCATED and fault.seq == 1 for fault in faults)
+        if self.has_export or not pruned or not self.documents:
+            return ()
+        return ("the beginning leaves the cluster once it is exported: if it was, give the export with --from",)
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,12 @@ def _collected(
     documents, faults = merged(stored.documents, listed)
     extra = [anchor for anchor in anchors if anchor not in stored.checkpoints]
     return Collected(
-        chain, documents, (*stored.checkpoints, *extra), (known,) if known else (), (*stored.faults, *faults)
+        chain,
+        documents,
+        (*stored.checkpoints, *extra),
+        (known,) if known else (),
+        (*stored.faults, *faults),
+        bool(stored.documents),
     )
 
 

@@ -52,11 +52,12 @@ def merged(exported: Sequence[Document], listed: Sequence[Document]) -> tuple[tu
                 )
         elif not _is_same(stored[seq], document):
             extra.append(document)
+    last = max(stored, default=0)
     together = [*exported]
-    for document in extra:
+    for document in (each for each in extra if _place(each) <= last):
         after = [index for index, each in enumerate(together) if _place(each) <= _place(document)]
         together.insert(after[-1] + 1 if after else 0, document)
-    return tuple(together), tuple(faults)
+    return (*together, *(each for each in extra if _place(each) > last)), tuple(faults)
 
 
 def examine(

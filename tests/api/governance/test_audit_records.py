@@ -12,7 +12,7 @@ from modelward.api.model_audit_record import record_name
 from modelward.archive.directory import DirectoryExporter
 from modelward.archive.exporter import Chain
 from modelward.cli.main import app
-from modelward.governance.chain import Head, document_of, hash_of, seal
+from modelward.governance.chain import LARGEST_DETAILS, Head, document_of, hash_of, seal
 from tests.api.conftest import Answer, ApiServer
 from tests.unit.governance.chains import MODEL, START, Documents, documents_of, entry
 from tests.unit.governance.story import story
@@ -84,6 +84,13 @@ def test_what_the_server_keeps_hashes_as_it_was_sealed(api_server: ApiServer, na
     assert created.accepted, created.message
     stored = api_server.request("GET", _path(namespace, "credit-risk-00000001")).body["spec"]
     assert hash_of(stored) == document["hash"] == stored["hash"]
+
+
+def test_a_record_with_as_many_details_as_it_may_have_is_taken(api_server: ApiServer, namespace: str) -> None:
+    content = {"policy": {"x": "é" * 100_000}, "version": {"y": "z" * (LARGEST_DETAILS - 300_000)}}
+    (document,) = documents_of([entry(details=content)])
+    assert document["details"] == content
+    assert _create(api_server, namespace, document).accepted
 
 
 def test_a_number_is_given_once(api_server: ApiServer, namespace: str) -> None:
@@ -173,6 +180,7 @@ async def test_an_export_continues_in_the_cluster_after_pruning(
     alone = _run(api_server, "verify", "-n", namespace)
     assert alone.exit_code == 1
     assert "the chain begins with record 4: records 1 to 3 are missing" in alone.stdout
+    assert "if it was, give the export with --from" in alone.stdout
     both = _run(api_server, "verify", "-n", namespace, "--from", tmp_path)
     assert both.exit_code == 0, both.output
     question = ("bundle", "-m", "credit-risk", "--at", "2026-11-01T14:30:00Z", "-o", "json")
