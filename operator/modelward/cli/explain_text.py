@@ -50,7 +50,7 @@ def print_explanation(console: Console, explained: Explanation) -> None:
     """Head, gates, features, and the worst features as bars."""
     _print_head(console, explained)
     for note in explained.notes:
-        console.print(Text(f"Note: {_clean(note)}", style="yellow"), soft_wrap=True)
+        console.print(Text(f"Note: {clean(note)}", style="yellow"), soft_wrap=True)
     _print_gates(console, explained.gates)
     for drift in explained.drift:
         _print_drift(console, drift)
@@ -90,6 +90,19 @@ def bad_share(share: BadShare | None) -> str:
     return f"{percent(share.share)} ({percent(share.low)} to {percent(share.high)}; at most {percent(share.bound)})"
 
 
+def clean(text: str) -> str:
+    """Names come from objects that others write: nothing in them may steer the terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def bare_table(*headers: str) -> Table:
+    """A table without lines, as kubectl prints them."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
+
+
 def _print_head(console: Console, explained: Explanation) -> None:
     against = f", against {explained.incumbent}" if explained.incumbent else ""
     since = f" since {clock(explained.since)}" if explained.since else ""
@@ -101,13 +114,13 @@ def _print_head(console: Console, explained: Explanation) -> None:
         ("Next", explained.next),
     )
     for label, text in lines:
-        console.print(Text.assemble((f"{label + ':':<9}", "bold"), _clean(text)), soft_wrap=True)
+        console.print(Text.assemble((f"{label + ':':<9}", "bold"), clean(text)), soft_wrap=True)
 
 
 def _print_gates(console: Console, gates: Sequence[GateExplained]) -> None:
     if not gates:
         return
-    table = _table("GATE", "RESULT", "FIGURE", "INTERVAL", "BOUND", "SAMPLES", "WINDOW", "METHOD")
+    table = bare_table("GATE", "RESULT", "FIGURE", "INTERVAL", "BOUND", "SAMPLES", "WINDOW", "METHOD")
     for gate in gates:
         table.add_row(
             _text(gate.name),
@@ -121,13 +134,13 @@ def _print_gates(console: Console, gates: Sequence[GateExplained]) -> None:
         )
     _print_table(console, "Gates", table)
     for gate in gates:
-        console.print(Text.assemble((f"{_clean(gate.name)}: ", "bold"), _clean(gate.sentence)), soft_wrap=True)
+        console.print(Text.assemble((f"{clean(gate.name)}: ", "bold"), clean(gate.sentence)), soft_wrap=True)
 
 
 def _print_drift(console: Console, drift: DriftTable) -> None:
-    table = _table("FEATURE", "VERDICT", "DISTANCE", "DEBIASED", "CRITICAL", "AT LEAST", "VALUES")
+    table = bare_table("FEATURE", "VERDICT", "DISTANCE", "DEBIASED", "CRITICAL", "AT LEAST", "VALUES")
     for feature in drift.features:
-        because = f": {_clean(feature.because)}" if feature.because else ""
+        because = f": {clean(feature.because)}" if feature.because else ""
         table.add_row(
             _text(feature.feature),
             Text(f"{feature.verdict}{because}", style=_STYLES.get(feature.verdict, "")),
@@ -144,7 +157,7 @@ def _print_drift(console: Console, drift: DriftTable) -> None:
 
 
 def _print_quality(console: Console, quality: QualityTable) -> None:
-    table = _table("FEATURE", "VERDICT", "MISSING", "OUT OF RANGE", "NEW CATEGORIES")
+    table = bare_table("FEATURE", "VERDICT", "MISSING", "OUT OF RANGE", "NEW CATEGORIES")
     for feature in quality.features:
         table.add_row(
             _text(feature.feature),
@@ -168,16 +181,16 @@ def _print_histogram(console: Console, histogram: Histogram) -> None:
     ]
     tallest = max((max(shares) for _, shares, _ in rows), default=0.0) or 1.0
     shown = _telling_bins(histogram)
-    width = max((len(_clean(histogram.bins[index])) for index in shown), default=0)
+    width = max((len(clean(histogram.bins[index])) for index in shown), default=0)
     block = "#" if _is_plain(console) else "█"
     distance = "" if histogram.debiased is None else f", debiased distance {number(histogram.debiased)}"
     verdict = (
         f": {histogram.verdict}{distance} (threshold {number(histogram.threshold or 0)})" if histogram.verdict else ""
     )
     console.print()
-    console.print(Text(_clean(histogram.name) + verdict, style="bold"), soft_wrap=True)
+    console.print(Text(clean(histogram.name) + verdict, style="bold"), soft_wrap=True)
     for index in shown:
-        label = _clean(histogram.bins[index])
+        label = clean(histogram.bins[index])
         for name, shares, style in rows:
             bar = block * round(_BAR * shares[index] / tallest)
             line = Text(f"  {label:<{width}}  {name:<9}  ")
@@ -198,16 +211,9 @@ def _telling_bins(histogram: Histogram) -> list[int]:
     return sorted(sorted(range(count), key=lambda index: -spread[index])[:_BINS])
 
 
-def _table(*headers: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    return table
-
-
 def _print_table(console: Console, title: str, table: Table) -> None:
     console.print()
-    console.print(Text(_clean(title), style="bold"), soft_wrap=True)
+    console.print(Text(clean(title), style="bold"), soft_wrap=True)
     console.print(table)
 
 
@@ -220,9 +226,4 @@ def _figure(value: float | None) -> str:
 
 
 def _text(text: str) -> Text:
-    return Text(_clean(text))
-
-
-def _clean(text: str) -> str:
-    """Names come from objects that others write: nothing in them may steer the terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return Text(clean(text))

@@ -4,12 +4,17 @@ from importlib.metadata import version as installed_version
 
 import typer
 
+from modelward.cli.approvals import approvals
+from modelward.cli.approve import approve
 from modelward.cli.audit import audit
 from modelward.cli.audit_storage import copy, schema
 from modelward.cli.baseline import baseline
 from modelward.cli.explain import explain
 from modelward.cli.failure import Commands
+from modelward.cli.impact import impact
 from modelward.cli.policy import policy
+from modelward.cli.reject import reject
+from modelward.cli.request import request
 
 app = typer.Typer(
     name="modelward",
@@ -21,6 +26,11 @@ app = typer.Typer(
 )
 app.command()(baseline)
 app.command()(explain)
+app.command()(approvals)
+app.command()(request)
+app.command()(approve)
+app.command()(reject)
+app.command()(impact)
 app.add_typer(policy, name="policy")
 audit.command()(copy)
 audit.command()(schema)
