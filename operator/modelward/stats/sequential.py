@@ -183,9 +183,7 @@ class Bursts(_Sums):
     other_events: Floats
     other_total: Floats
     log_likelihoods: Floats  # of the counts, for each of CORRELATIONS, on the first axis
-    below_tolerance: (
-        Floats  # ln of the evidence against a candidate's rate of the tolerance or more, for each of CORRELATIONS
-    )
+    below_tolerance: Floats  # ln of the evidence that the candidate's rate is below the tolerance, likewise
 
     @classmethod
     def empty(cls, shape: tuple[int, ...] = ()) -> Self:
@@ -214,13 +212,11 @@ class Bursts(_Sums):
             np.clip((known + _FAINT * np.asarray(prior)) / (size + _FAINT), _TINY, 1 - _TINY)
             for known, size in ((self.events, self.total), (self.other_events, self.other_total))
         )
-        gained = [log_likelihood(x_a, n_a, ours, c) + log_likelihood(x_b, n_b, theirs, c) for c in CORRELATIONS]
+        gained = log_likelihoods(x_a, n_a, ours) + log_likelihoods(x_b, n_b, theirs)
         below = self.below_tolerance
-        if tolerance > 0:
+        if 0 < tolerance < 1:
             few = np.minimum((tolerance * self.events + _FEW) / (tolerance * self.total + 1), 0.5) * tolerance
-            below = below + [
-                log_likelihood(x_a, n_a, few, c) - log_likelihood(x_a, n_a, tolerance, c) for c in CORRELATIONS
-            ]
+            below = below + log_likelihoods(x_a, n_a, few) - log_likelihoods(x_a, n_a, tolerance)
         return Bursts(
             added=self.added + weight**2 * added,
             events=self.events + x_a,
@@ -241,14 +237,21 @@ class Bursts(_Sums):
         return np.asarray(self.below_tolerance >= np.log(1 / np.asarray(alpha, np.float64)))
 
 
-def log_likelihood(events: ArrayLike, total: ArrayLike, rate: ArrayLike, correlation: float) -> Floats:
-    """Of so many events in one interval, beta-binomial with this correlation between its requests; without the binomial coefficient."""
-    k, n, p = (np.asarray(item, np.float64) for item in (events, total, rate))
-    if correlation == 0:
-        return np.asarray(_special.xlogy(k, p) + _special.xlog1py(n - k, -p), dtype=np.float64)
-    size = 1 / correlation - 1
+def log_likelihoods(events: ArrayLike, total: ArrayLike, rate: ArrayLike) -> Floats:
+    """Of so many events in one interval under each of CORRELATIONS, on the first axis; without the binomial coefficient.
+
+    Binomial without correlation, else beta-binomial.
+    """
+    k, n, p = np.broadcast_arrays(*(np.asarray(item, np.float64) for item in (events, total, rate)))
+    size = 1 / _of_each(CORRELATIONS[1:], k.ndim) - 1
     a, b = p * size, (1 - p) * size
-    return np.asarray(_special.betaln(a + k, b + n - k) - _special.betaln(a, b), dtype=np.float64)
+    correlated = _special.betaln(a + k, b + n - k) - _special.betaln(a, b)
+    return np.concatenate([(_special.xlogy(k, p) + _special.xlog1py(n - k, -p))[None], correlated])
+
+
+def _of_each(values: Sequence[float], dimensions: int) -> Floats:
+    """On a new first axis."""
+    return np.array(values).reshape((-1,) + (1,) * dimensions)
 
 
 @dataclass(frozen=True)
@@ -286,8 +289,8 @@ class RateComparison:
         it; by how much less is not asked.
         """
         seen = self.sums.bounds(rho, alpha)
-        each = np.array(CORRELATIONS).reshape((-1,) + (1,) * self.bursts.added.ndim)
-        high = self.sums.bounds(rho, alpha, each * self.bursts.added).high
+        added = _of_each(CORRELATIONS, self.bursts.added.ndim) * self.bursts.added
+        high = self.sums.bounds(rho, alpha, added).high
         just_below = np.minimum(high, np.nextafter(tolerance, -1.0))
         aside = np.asarray(alpha, np.float64) / _ASIDE
         high = np.where(self.bursts.is_below_tolerance(aside), just_below, high)

@@ -8,9 +8,11 @@ from scipy import stats
 
 from modelward.stats import distances
 from modelward.stats.sequential import (
+    CORRELATIONS,
     MINIMUM_INTERVALS,
     ChangeEvidence,
     MeanShare,
+    RateComparison,
     RateDifference,
     baseline_interval,
     log_beta_binomial,
@@ -63,6 +65,34 @@ def test_true_harm_is_found_and_no_harm_passes():
     failed, passed, _ = watch_rates(200, 120, 2000, 0.01, 0.005, harm=0.0)
     assert failed == 0.0
     assert passed >= 0.95
+
+
+@pytest.mark.parametrize("requests", [2_000, 20_000])
+def test_rare_bursts_that_have_not_shown_yet_seldom_make_a_bad_candidate_pass(requests):
+    """On the boundary, with a correlation of 0.1 at a base rate of 0.0005: half of all runs pass by the difference alone."""
+    random, runs, base, tolerance = np.random.default_rng(5), 400, 0.0005, 0.005
+    compared, rho = RateComparison.empty((runs,)), mixing_parameter(base, tolerance, ALPHA)
+    passed, by_the_difference_alone = np.zeros(runs, bool), np.zeros(runs, bool)
+    ours, theirs = np.full(runs, requests // 10), np.full(runs, requests - requests // 10)
+    for _ in range(120):
+        rates = [random.beta(9 * rate, 9 * (1 - rate), runs) for rate in (base + tolerance, base)]
+        x_a, x_b = random.binomial(ours, rates[0]), random.binomial(theirs, rates[1])
+        compared = compared.fold(x_a, ours, x_b, theirs, tolerance, base)
+        enough = compared.sums.intervals >= MINIMUM_INTERVALS
+        passed |= enough & (compared.bounds(rho, ALPHA, tolerance).high < tolerance)
+        by_the_difference_alone |= enough & (compared.sums.bounds(rho, ALPHA).high < tolerance)
+    assert passed.mean() <= 0.06
+    assert by_the_difference_alone.mean() >= 0.35
+
+
+def test_steady_counts_rule_out_bursts_and_silence_does_not():
+    steady, silent = RateComparison.empty(), RateComparison.empty()
+    for _ in range(10):
+        steady = steady.fold(10, 1000, 90, 9000, 0.005, 0.01)
+        silent = silent.fold(0, 10, 0, 90, 0.005, 0.01)
+    possible = np.array(CORRELATIONS)[steady.bursts.possible(ALPHA)]
+    assert possible.max() < 0.01
+    assert silent.bursts.possible(ALPHA).all()
 
 
 def test_pooled_totals_would_be_fooled_where_the_strata_are_not():
