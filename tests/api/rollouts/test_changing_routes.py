@@ -21,7 +21,7 @@ async def test_a_model_that_loses_its_route_is_served_by_its_service_and_the_rou
 async def test_a_model_that_gets_a_route_keeps_serving_the_clients_of_its_service(kube: KubeClient) -> None:
     world = await new_world(kube)
     await world.set_policy({"production": STAGES["production"]})
-    await world.serve("v1", serving={"port": 8080})
+    await world.serve("v1", serving={"port": 8080}, monitoring={"dashboardURL": "https://grafana.example.com/scorer"})
     await world.settle()
     route = model_manifest(world.namespace, "v1")["spec"]["serving"]["route"]
     await world.kube.patch(MODELS, world.namespace, MODEL, {"spec": {"serving": {"route": route}}})

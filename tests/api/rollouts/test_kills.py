@@ -82,7 +82,7 @@ async def test_without_a_route_a_killed_operator_switches_the_service_once_the_p
     world = await new_world(kube)
     await world.set_policy({"production": STAGES["production"]})
     world.wire.arm(range(1, MOST_WRITES), Cut.KILLED_AFTER)
-    await world.serve("v1", serving={"port": 8080})
+    await world.serve("v1", serving={"port": 8080}, monitoring={"dashboardURL": "https://grafana.example.com/scorer"})
     await world.settle()
     first = await world.kube.get(SERVICES, world.namespace, MODEL)
     await world.ask_for("v2")

@@ -91,6 +91,8 @@ class Wire:
         return await self._pass(write, lambda: self._kube.apply(resource, obj, force=force))
 
     async def create(self, resource: Resource, obj: Object) -> Object:
+        if resource.kind == "SelfSubjectReview":  # a question, written as a creation
+            return await self._kube.create(resource, obj)
         write = Write("create", resource, obj["metadata"]["name"], obj)
         return await self._pass(write, lambda: self._kube.create(resource, obj))
 

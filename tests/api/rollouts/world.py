@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from modelward.api.status import ModelStatus
+from modelward.governance.chain import Head, verify
+from modelward.governance.reconstruction import NOT_CARRIED_OUT
 from modelward.metrics.reader import MetricsReader
 from modelward.runtime.cache import Cache
 from modelward.runtime.keys import ModelKey
@@ -21,6 +23,8 @@ from modelward.runtime.kube import (
     GATEWAYS,
     HTTP_ROUTES,
     LIFECYCLE_POLICIES,
+    MODEL_APPROVALS,
+    MODEL_AUDIT_RECORDS,
     MODEL_EVALUATIONS,
     MODEL_VERSIONS,
     MODELS,
@@ -48,6 +52,8 @@ REST = timedelta(seconds=25)
 """A rollout has ended when nothing is written and nothing is looked at for this long; everything in it takes less."""
 RESTART = 1.0  # seconds until a killed operator is there again
 MOMENT = 0.25  # seconds from a write until what it announces has been noticed
+
+NOTICED = (MODELS, MODEL_VERSIONS, MODEL_EVALUATIONS, MODEL_APPROVALS, MODEL_AUDIT_RECORDS, HTTP_ROUTES)
 
 BREAKER: dict[str, Any] = {"name": "errors", "errorRate": {"maxIncrease": 0.05, "abortAbove": 0.2}}
 STAGES: dict[str, Any] = {
@@ -209,7 +215,7 @@ class World:
     async def notice(self, operator: Operator | None = None) -> None:
         """Bring an operator's cache up to date."""
         cache = (operator or self.operator).cache
-        for resource in (MODELS, MODEL_VERSIONS, MODEL_EVALUATIONS, HTTP_ROUTES):
+        for resource in NOTICED:
             cache.replace(resource, await self.kube.list(resource, self.namespace), cache.revision())
         policies = await self.kube.list(LIFECYCLE_POLICIES, None, f"{WORLD_LABEL}={self.namespace}")
         cache.replace(LIFECYCLE_POLICIES, policies, cache.revision())
@@ -284,7 +290,25 @@ class World:
             "revisions": sorted(found["metadata"]["name"] for found in revisions),
             "stages": {found["metadata"]["name"]: (found.get("status") or {}).get("stage") for found in versions},
             "requests without an answer": self.requests.unanswered,
+            "on record": await self.on_record(),
         }
+
+    async def on_record(self) -> list[tuple[str, str]]:
+        """The steps of the audit chain that were carried out; the chain is whole, and status knows its head."""
+        records = await self.kube.list(MODEL_AUDIT_RECORDS, self.namespace)
+        told = (await self.status()).audit
+        heads = [Head(told.seq, told.hash)] if told else []
+        specs = sorted((record["spec"] for record in records), key=lambda spec: int(spec["seq"]))
+        assert verify(specs, heads) == ()
+        assert not specs or (told is not None and told.seq == specs[-1]["seq"]), "status names the newest record"
+        undone = {
+            seq for spec in specs if spec["action"] == "NotCarriedOut" for seq in spec["details"][NOT_CARRIED_OUT]
+        }
+        return [
+            (spec.get("version", ""), spec["action"])
+            for spec in specs
+            if spec["seq"] not in undone and spec["action"] not in ("NotCarriedOut", "TrafficChanged")
+        ]
 
     def miscounted(self) -> list[str]:
         """Evidence that was persisted and differs from what was served in its time."""
