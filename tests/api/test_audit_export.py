@@ -313,18 +313,26 @@ async def test_a_backlog_longer_than_a_batch_is_exported_at_one_look(scene: Scen
     assert verify(scene.stored()) == () and len(scene.stored()) == 11
 
 
-async def test_the_whole_process_exports_what_it_sees_and_says_so(
+async def test_of_two_operators_the_one_that_leads_exports_and_the_other_goes_on_after_it(
     scene: Scene, api_server: ApiServer, tmp_path: Path
 ) -> None:
     scene.leader()  # for its file
     await scene.write(2)
     more = ("--namespace", scene.namespace, "--audit-export", str(tmp_path / "audit.yaml"))
-    async with asyncio.timeout(40), running(api_server, scene.namespace, tmp_path / "log", *more) as operator:
-        await operator.until("/metrics", lambda _, text: "modelward_audit_exported_records_total 2.0" in text)
-        await scene.write(1)
-        await operator.until("/metrics", lambda _, text: "modelward_audit_exported_records_total 3.0" in text)
-        await operator.until("/metrics", lambda _, text: "modelward_audit_backlog_records 0.0" in text)
-        operator.process.terminate()
-        assert await operator.process.wait() == 0, operator.log.read_text()
-    assert verify(scene.stored()) == () and len(scene.stored()) == 3
-    assert "Traceback" not in operator.log.read_text()
+    exported = "modelward_audit_exported_records_total"
+    async with asyncio.timeout(60), running(api_server, scene.namespace, tmp_path / "log", *more) as first:
+        await first.until("/metrics", lambda _, text: f"{exported} 2.0" in text)
+        async with running(api_server, scene.namespace, tmp_path / "log2", *more) as second:
+            await second.until("/readyz", lambda status, _: status == 200)
+            await scene.write(1)
+            await first.until("/metrics", lambda _, text: f"{exported} 3.0" in text)
+            await first.until("/metrics", lambda _, text: "modelward_audit_backlog_records 0.0" in text)
+            assert f"{exported} 0.0" in (await second.page("/metrics"))[1]
+            first.process.terminate()
+            assert await first.process.wait() == 0, first.log.read_text()
+            await scene.write(1)
+            await second.until("/metrics", lambda _, text: f"{exported} 1.0" in text)
+            second.process.terminate()
+            assert await second.process.wait() == 0, second.log.read_text()
+    assert verify(scene.stored()) == () and len(scene.stored()) == 4
+    assert "Traceback" not in first.log.read_text() + second.log.read_text()

@@ -135,6 +135,25 @@ async def test_two_operators_that_append_at_once_make_one_chain(storage: Open) -
     assert await stored(storage()) == records
 
 
+async def test_of_two_operators_with_different_histories_one_is_refused(storage: Open) -> None:
+    async def append(story: str) -> str:
+        exporter = storage()
+        while True:
+            try:
+                await exporter.append(CHAIN, chained(3, story=story))
+            except StorageUnavailable:  # the other one was faster
+                continue
+            except ChainBroken:
+                return "refused"
+            return story
+
+    async with asyncio.timeout(20):
+        ended = await asyncio.gather(append("one"), append("another"))
+    (story,) = set(ended) - {"refused"}
+    assert sorted(ended) == sorted([story, "refused"])
+    assert await stored(storage()) == chained(3, story=story)
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [

@@ -26,7 +26,7 @@ from modelward.runtime.kube import MODEL_AUDIT_RECORDS, MODELS, ApiError, KubeAp
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 3.0
 LONGEST_PAUSE = 60.0
 # A broken chain stays broken until somebody repairs it; nothing is gained by asking the cluster all the time.
 BROKEN_PAUSE = timedelta(seconds=60)
@@ -112,7 +112,7 @@ class AuditExport:
         self._key_file = archive.signing_key_file
         self._clock = clock
         self._metrics = metrics
-        # What the storage has confirmed to this leader; asked for again whenever something depends on it.
+        # What the storage has confirmed to this process; asked for again whenever something depends on it.
         self._heads: dict[Chain, Head] = {}
         self._anchored: dict[Chain, Head] = {}
         self._broken: dict[Chain, _Broken] = {}
@@ -121,10 +121,32 @@ class AuditExport:
 
     async def run(self) -> None:
         """Look at all chains, again and again, until cancelled; less often while the storage does not answer."""
-        for memory in (self._heads, self._anchored, self._broken, self._failed):
-            memory.clear()  # of a term as leader that has ended: somebody else wrote since
         if self._key_file is None:
-            logger.warning("audit records are exported without signed checkpoints: audit.signing names no key")
+            logger.warning("audit records are exported without signed checkpoints: no signing key is named")
+        try:
+            await self._look_for_ever()
+        finally:
+            # Whoever leads now tells what waits; the age of a backlog of old would grow here for ever.
+            self._metrics.waiting(0, None)
+            self._metrics.broken.set(0)
+
+    async def look(self) -> None:
+        """Export what is new in every chain, and prune what is old. A broken chain holds no other one up.
+
+        Raises:
+            StorageUnavailable: when the storage does not confirm; what it has confirmed until then stays confirmed.
+        """
+        chains = _in_order(self._cache.list(MODEL_AUDIT_RECORDS))
+        try:
+            await self._look_at_all(chains)
+        finally:
+            self._tell(chains)
+        if not self._broken:
+            self._metrics.last_success.set(self._clock.now().timestamp())
+
+    # Details: one look after the other.
+
+    async def _look_for_ever(self) -> None:
         pause = LOOK_SECONDS
         while True:
             try:
@@ -142,22 +164,6 @@ class AuditExport:
                 pause = LOOK_SECONDS
             await self._clock.sleep(pause)
 
-    async def look(self) -> None:
-        """Export what is new in every chain, and prune what is old. A broken chain holds no other one up.
-
-        Raises:
-            StorageUnavailable: when the storage does not confirm; what it has confirmed until then stays confirmed.
-        """
-        chains = _in_order(self._cache.list(MODEL_AUDIT_RECORDS))
-        try:
-            await self._look_at_all(chains)
-        finally:
-            self._tell(chains)
-        if not self._broken:
-            self._metrics.last_success.set(self._clock.now().timestamp())
-
-    # Details: one chain.
-
     async def _look_at_all(self, chains: Mapping[Chain, Sequence[_Record]]) -> None:
         for memory in (self._heads, self._anchored, self._broken):
             for gone in memory.keys() - chains.keys():
@@ -170,6 +176,8 @@ class AuditExport:
             self._failed.add(chain)
             await self._look_at(chain, chains[chain])
             self._failed.discard(chain)
+
+    # Details: one chain.
 
     async def _look_at(self, chain: Chain, records: Sequence[_Record]) -> None:
         try:

@@ -168,6 +168,17 @@ async def test_a_new_term_asks_the_storage_what_others_brought_meanwhile() -> No
     assert [record["seq"] for record in term.storage.records] == [1, 2, 3]
 
 
+async def test_who_leads_no_more_says_nothing_of_what_waits() -> None:
+    term = Term()
+    term.storage.problem = StorageUnavailable("the bucket does not answer")
+    term.write()
+    async with term.running():
+        assert term.metric("modelward_audit_backlog_records") == 1
+    await term.clock.advance(3600)
+    assert term.metric("modelward_audit_backlog_records") == 0
+    assert term.metric("modelward_audit_oldest_unexported_age_seconds") == 0
+
+
 async def test_a_head_that_is_gone_from_the_cluster_stops_pruning() -> None:
     term = Term()
     for _ in range(3):
