@@ -1,17 +1,13 @@
 """`modelward explain`: the evidence behind the latest decision on a version, in the terminal, as data, or as a page."""
 
-import dataclasses
 import json
-import math
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 import yaml
 from pydantic import ValidationError
-from pydantic.alias_generators import to_camel
 from rich.console import Console
 
 from modelward.api.model import Model
@@ -22,6 +18,7 @@ from modelward.cli.cluster import CONFIG_MAPS, MODEL_VERSIONS, MODELS, Cluster, 
 from modelward.cli.explain_html import report
 from modelward.cli.explain_text import console_for_output, print_explanation
 from modelward.cli.failure import Failure
+from modelward.cli.output import plain
 from modelward.lifecycle.baselines import baseline_in
 from modelward.lifecycle.evidence import Evidence
 from modelward.lifecycle.explanation import Explanation, explain_monitoring, explained_version
@@ -71,9 +68,9 @@ def explain(
     if output is Output.TABLE:
         print_explanation(console_for_output(), explained)
     elif output is Output.JSON:
-        typer.echo(json.dumps(_plain(explained), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(plain(explained), indent=2, ensure_ascii=False))
     else:
-        typer.echo(yaml.safe_dump(_plain(explained), sort_keys=False, allow_unicode=True, width=120), nl=False)
+        typer.echo(yaml.safe_dump(plain(explained), sort_keys=False, allow_unicode=True, width=120), nl=False)
 
 
 def _explanation(cluster: Cluster, name: str, version: str, monitoring: bool) -> Explanation:
@@ -149,16 +146,3 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, "utf-8")
     except OSError as error:
         raise Failure(f"{path} cannot be written: {error.strerror}. Choose another --html.") from error
-
-
-def _plain(value: Any) -> Any:
-    """Values as JSON has them: names as in the API, times as text, and null for what is no finite number."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {to_camel(item.name): _plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
