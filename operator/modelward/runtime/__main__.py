@@ -17,7 +17,6 @@ from modelward.runtime.cache import Cache
 from modelward.runtime.clock import SystemClock
 from modelward.runtime.controller import Controller
 from modelward.runtime.elector import Elector, LeaseTerms
-from modelward.runtime.exporting import AuditExport, ExportMetrics
 from modelward.runtime.health import health_server
 from modelward.runtime.intake import Intake
 from modelward.runtime.keys import ModelKey
@@ -94,6 +93,9 @@ async def operate(settings: Settings) -> None:
         controller = Controller(queue, cache, reconciler.reconcile, telemetry, clock, workers=settings.workers)
         led = [controller.lead]
         if settings.audit_export is not None:
+            # Here and not above: what signs takes memory that only those who export should pay.
+            from modelward.runtime.exporting import AuditExport, ExportMetrics
+
             archive = open_archive(settings.audit_export, clock.now)
             opened.push_async_callback(archive.exporter.close)
             led.append(AuditExport(fenced, cache, archive, clock, ExportMetrics(telemetry.registry, clock)).run)
