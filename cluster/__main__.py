@@ -8,13 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cluster import images, lifecycle, namespaces, paths, workloads
+from cluster import images, lifecycle, namespaces, paths, people, workloads
 from cluster.processes import Failure
 
 EXAMPLES = """\
 examples:
   python -m cluster up                                    start it, or say that it is up
   export KUBECONFIG=$(python -m cluster kubeconfig)       let kubectl and helm speak to it
+  kubectl --kubeconfig $(python -m cluster user ada --group validators) auth whoami
   curl -H 'host: app.example.com' $(python -m cluster gateway-url)
   python -m cluster image build --tag app:1 --load .      an image of ./Dockerfile, for its pods
   python -m cluster exec -- ip route                      a command beside containerd and the kubelet
@@ -44,6 +45,13 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("down", help="take the cluster down; built programs and images are kept")
     commands.add_parser("status", help="say whether the cluster is up, and if not, why")
     commands.add_parser("kubeconfig", help="print the path of the administrator's kubeconfig")
+    user = commands.add_parser(
+        "user", help="print the path of a kubeconfig for a person, known by a client certificate"
+    )
+    user.add_argument("name", metavar="NAME", help="the user name that the API server sees")
+    user.add_argument(
+        "--group", action="append", default=[], metavar="G", help="a group of the person; may be repeated"
+    )
     commands.add_parser("gateway-url", help="print the address of the Gateway `public`")
     commands.add_parser("prometheus-url", help="print the address of Prometheus")
     inside = commands.add_parser("exec", help="run a command inside the cluster's namespaces")
@@ -75,6 +83,8 @@ def _obey(arguments: argparse.Namespace) -> int:
             return _print_status()
         case "kubeconfig":
             print(paths.kubeconfig())
+        case "user":
+            print(people.kubeconfig(arguments.name, arguments.group))
         case "gateway-url":
             print(workloads.GATEWAY_URL)
         case "prometheus-url":

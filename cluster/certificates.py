@@ -24,7 +24,7 @@ class Request:
 
     file: str
     common_name: str
-    organization: str = ""
+    organizations: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
 
@@ -46,14 +46,18 @@ API_SERVER = Request(
     ),
 )
 KUBELET_SERVER = Request(
-    "kubelet-server", f"system:node:{network.NODE_NAME}", "system:nodes", (network.NODE_ADDRESS,), (network.NODE_NAME,)
+    "kubelet-server",
+    f"system:node:{network.NODE_NAME}",
+    ("system:nodes",),
+    (network.NODE_ADDRESS,),
+    (network.NODE_NAME,),
 )
-ADMINISTRATOR = Request("admin", "kubernetes-admin", "system:masters")
-API_SERVER_TO_KUBELET = Request("apiserver-kubelet", "kube-apiserver-kubelet-client", "system:masters")
+ADMINISTRATOR = Request("admin", "kubernetes-admin", ("system:masters",))
+API_SERVER_TO_KUBELET = Request("apiserver-kubelet", "kube-apiserver-kubelet-client", ("system:masters",))
 CONTROLLER_MANAGER = Request("kube-controller-manager", "system:kube-controller-manager")
 SCHEDULER = Request("kube-scheduler", "system:kube-scheduler")
 PROXY = Request("kube-proxy", "system:kube-proxy")
-KUBELET = Request("kubelet", f"system:node:{network.NODE_NAME}", "system:nodes")
+KUBELET = Request("kubelet", f"system:node:{network.NODE_NAME}", ("system:nodes",))
 EVERY_REQUEST = (
     API_SERVER,
     KUBELET_SERVER,
@@ -64,6 +68,7 @@ EVERY_REQUEST = (
     PROXY,
     KUBELET,
 )
+AUTHORITY = "ca"
 SERVICE_ACCOUNT_KEY = "service-account"
 
 
@@ -85,7 +90,7 @@ class Authority:
     def issue(self, request: Request, public_key: ec.EllipticCurvePublicKey) -> x509.Certificate:
         purpose = ExtendedKeyUsageOID.SERVER_AUTH if request.for_a_server else ExtendedKeyUsageOID.CLIENT_AUTH
         builder = (
-            _builder(_name(request.common_name, request.organization), self.name, public_key)
+            _builder(_name(request.common_name, *request.organizations), self.name, public_key)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
@@ -100,21 +105,35 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 
 def write_all(folder: Path) -> None:
-    """The authority's certificate, every part's certificate and key, and the key that signs service-account tokens."""
+    """The authority's and every part's certificate and key, and the key that signs service-account tokens."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     authority = Authority()
-    _write_certificate(folder / "ca.crt", authority.own_certificate())
+    _write_certificate(folder / f"{AUTHORITY}.crt", authority.own_certificate())
+    # People are given certificates while the cluster runs.
+    _write_key(folder / f"{AUTHORITY}.key", authority.key)
     for request in EVERY_REQUEST:
-        key = new_key()
-        _write_certificate(folder / f"{request.file}.crt", authority.issue(request, key.public_key()))
-        _write_key(folder / f"{request.file}.key", key)
+        _write_issued(folder, authority, request)
     token_key = new_key()
     _write_key(folder / f"{SERVICE_ACCOUNT_KEY}.key", token_key)
     public = token_key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     (folder / f"{SERVICE_ACCOUNT_KEY}.pub").write_bytes(public)
+
+
+def write_one_more(folder: Path, request: Request) -> None:
+    """A certificate and its key, from the authority that `write_all` made."""
+    key = serialization.load_pem_private_key((folder / f"{AUTHORITY}.key").read_bytes(), password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TypeError(f"{folder / AUTHORITY}.key is not a key on an elliptic curve")
+    _write_issued(folder, Authority(key), request)
+
+
+def _write_issued(folder: Path, authority: Authority, request: Request) -> None:
+    key = new_key()
+    _write_certificate(folder / f"{request.file}.crt", authority.issue(request, key.public_key()))
+    _write_key(folder / f"{request.file}.key", key)
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
@@ -130,11 +149,9 @@ def _builder(subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurve
     )
 
 
-def _name(common_name: str, organization: str = "") -> x509.Name:
-    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
-    if organization:
-        attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
-    return x509.Name(attributes)
+def _name(common_name: str, *organizations: str) -> x509.Name:
+    groups = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization) for organization in organizations]
+    return x509.Name([*groups, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
 def _alternative_names(request: Request) -> x509.SubjectAlternativeName:

@@ -56,10 +56,10 @@ def api_server() -> Part:
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged",
-        f"--client-ca-file={_certificate('ca')}",
+        f"--client-ca-file={_certificate(certificates.AUTHORITY)}",
         f"--tls-cert-file={_certificate(certificates.API_SERVER.file)}",
         f"--tls-private-key-file={_key(certificates.API_SERVER.file)}",
-        f"--kubelet-certificate-authority={_certificate('ca')}",
+        f"--kubelet-certificate-authority={_certificate(certificates.AUTHORITY)}",
         f"--kubelet-client-certificate={_certificate(certificates.API_SERVER_TO_KUBELET.file)}",
         f"--kubelet-client-key={_key(certificates.API_SERVER_TO_KUBELET.file)}",
         # Node names are in no DNS, so logs and exec go to the address.
@@ -80,7 +80,7 @@ def controller_manager() -> Part:
         f"--kubeconfig={_kubeconfig(certificates.CONTROLLER_MANAGER)}",
         "--use-service-account-credentials",
         f"--cluster-cidr={network.CLUSTER_RANGE}",
-        f"--root-ca-file={_certificate('ca')}",
+        f"--root-ca-file={_certificate(certificates.AUTHORITY)}",
         f"--service-account-private-key-file={_key(certificates.SERVICE_ACCOUNT_KEY)}",
         "--leader-elect=false",
         "--kube-api-qps=200",
@@ -142,7 +142,7 @@ def write_all() -> None:
         certificates.PROXY,
         certificates.KUBELET,
     ):
-        _write_private(_kubeconfig(request), kubeconfig(request))
+        write_private(_kubeconfig(request), kubeconfig(request))
     (folder / "containerd.toml").write_text(_containerd_settings(network_plugins))
     (folder / "kubelet.json").write_text(json.dumps(_kubelet_settings(), indent=1))
     (folder / "audit-policy.yaml").write_text((paths.MANIFESTS / "audit-policy.yaml").read_text())
@@ -151,7 +151,7 @@ def write_all() -> None:
 
 def kubeconfig(request: certificates.Request) -> str:
     """Complete in itself: credentials are in it, not beside it. JSON is YAML."""
-    cluster = {"server": API_URL, "certificate-authority-data": _encoded(_certificate("ca"))}
+    cluster = {"server": API_URL, "certificate-authority-data": _encoded(_certificate(certificates.AUTHORITY))}
     user = {
         "client-certificate-data": _encoded(_certificate(request.file)),
         "client-key-data": _encoded(_key(request.file)),
@@ -168,7 +168,13 @@ def kubeconfig(request: certificates.Request) -> str:
 
 
 def write_administrator_kubeconfig() -> None:
-    _write_private(paths.kubeconfig(), kubeconfig(certificates.ADMINISTRATOR))
+    write_private(paths.kubeconfig(), kubeconfig(certificates.ADMINISTRATOR))
+
+
+def write_private(path: Path, text: str) -> None:
+    """For the eyes of whoever runs the cluster alone."""
+    path.touch(mode=0o600)
+    path.write_text(text)
 
 
 def _part(name: str, *arguments: str) -> Part:
@@ -189,11 +195,6 @@ def _kubeconfig(request: certificates.Request) -> Path:
 
 def _encoded(path: Path) -> str:
     return base64.b64encode(path.read_bytes()).decode()
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(text)
 
 
 def _containerd_settings(network_plugins: Path) -> str:
@@ -254,7 +255,10 @@ def _kubelet_settings() -> dict[str, Any]:
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
-        "authentication": {"x509": {"clientCAFile": str(_certificate("ca"))}, "anonymous": {"enabled": False}},
+        "authentication": {
+            "x509": {"clientCAFile": str(_certificate(certificates.AUTHORITY))},
+            "anonymous": {"enabled": False},
+        },
         "authorization": {"mode": "Webhook"},
         "tlsCertFile": str(_certificate(certificates.KUBELET_SERVER.file)),
         "tlsPrivateKeyFile": str(_key(certificates.KUBELET_SERVER.file)),

@@ -73,6 +73,11 @@ def kubeconfig() -> Path:
     return cluster() / "kubeconfig"
 
 
+def people() -> Path:
+    """Kubeconfigs of people, who come and go with the cluster."""
+    return configuration() / "people"
+
+
 def audit_log() -> Path:
     """What the API server was asked, by whom: one JSON object a line."""
     return logs() / "audit.log"

@@ -91,7 +91,7 @@ class Guarded:
         stem = self.folder / secrets.token_hex(4)
         certificate, key = stem.with_suffix(".crt"), stem.with_suffix(".key")
         own = certificates.new_key()
-        issued = self.authority.issue(certificates.Request(name, name, group), own.public_key())
+        issued = self.authority.issue(certificates.Request(name, name, (group,) if group else ()), own.public_key())
         certificate.write_bytes(issued.public_bytes(PEM))
         key.write_bytes(own.private_bytes(PEM, PrivateFormat.PKCS8, NoEncryption()))
         context = ssl.create_default_context(cafile=str(self.server.ca_file))

@@ -9,8 +9,9 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from cluster import certificates
+from cluster import certificates, people
 from cluster.certificates import Authority, Request
+from cluster.processes import Failure
 
 
 def _issued(request: Request) -> x509.Certificate:
@@ -66,3 +67,25 @@ def test_keys_are_for_their_owner_only(tmp_path: Path) -> None:
     certificates.write_all(tmp_path)
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("*.key")}
     assert set(modes.values()) == {0o600}
+
+
+def test_one_more_person_is_signed_by_the_authority_that_is_there(tmp_path: Path) -> None:
+    certificates.write_all(tmp_path)
+    certificates.write_one_more(tmp_path, Request("ada", "ada@example.com", ("validators", "risk")))
+
+    issued = x509.load_pem_x509_certificate((tmp_path / "ada.crt").read_bytes())
+    issued.verify_directly_issued_by(x509.load_pem_x509_certificate((tmp_path / "ca.crt").read_bytes()))
+    assert issued.subject.rfc4514_string() == "CN=ada@example.com,O=risk,O=validators"
+
+
+@pytest.mark.parametrize(
+    ("name", "groups", "told"),
+    [
+        pytest.param("system:admin", (), "system:", id="a name of the cluster's own"),
+        pytest.param("ada", ("system:masters",), "--group system:masters", id="a group above every authorizer"),
+        pytest.param("", (), "1 to 64 characters", id="nobody"),
+    ],
+)
+def test_nobody_is_given_a_name_of_the_clusters_own(name: str, groups: tuple[str, ...], told: str) -> None:
+    with pytest.raises(Failure, match=told):
+        people.kubeconfig(name, groups)
