@@ -21,12 +21,15 @@ from modelward.lifecycle.gates.verdict import Result
 from modelward.lifecycle.monitoring import gates_of
 from modelward.stats.distances import psi
 from modelward.stats.readings import Binned, PodReading, Reading
+from modelward.stats.sequential import ChangeEvidence, log_beta_binomial
 
 Floats = NDArray[np.float64]
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 WINDOWS = 365  # of a day each, with a look an hour
+SWINGING = 120  # where far more alarms are to be seen
 MODELS = 1
+MANY = 20_000
 REQUESTS = (100, 5_000)  # an hour
 FEATURES = 5
 EDGES = (10.0, 20.0, 30.0, 40.0)
@@ -57,6 +60,7 @@ class Traffic:
     errors: float = 0.01
     missing: float = 0.01
     shares: Callable[[int], Floats] = lambda hour: USUAL
+    windows: int = WINDOWS
 
 
 def monitoring(requests: int, min_samples: int = 0) -> Monitoring:
@@ -74,10 +78,10 @@ def monitoring(requests: int, min_samples: int = 0) -> Monitoring:
 
 
 def swinging(strength: float) -> Callable[[int], Floats]:
-    """Shares that move over the day and are those of the baseline on the whole."""
+    """Shares that move over the day and are those of the baseline on the whole; a window begins when they are farthest from it."""
 
     def at(hour: int) -> Floats:
-        return tilted(strength * np.sin(2 * np.pi * hour / 24))
+        return tilted(strength * np.cos(2 * np.pi * (hour - 1) / 24))
 
     return at
 
@@ -87,12 +91,14 @@ def tilted(strength: float) -> Floats:
 
 
 def main() -> None:
-    rows = [*_false_alarms(), *_detections()]
+    rows = [*_false_alarms(), *_at_the_limit(), *_detections()]
     print(json.dumps({"benchmark": "monitoring", "windows": WINDOWS * MODELS, "rows": rows}))
 
 
 def _false_alarms() -> Iterator[dict[str, object]]:
-    print(f"{WINDOWS * MODELS} windows of a day, 24 looks each; alpha 0.01 a window, shared by three gates\n")
+    print(
+        f"{WINDOWS * MODELS} windows of a day ({SWINGING * MODELS} of those that swing), 24 looks each; alpha 0.01 a window, shared by three gates\n"
+    )
     print(
         "| traffic | requests an hour | windows with a false alarm, by gate | months with any |\n| --- | --- | --- | --- |"
     )
@@ -104,7 +110,8 @@ def _false_alarms() -> Iterator[dict[str, object]]:
                 for gate, share in zip(("errors", "drift", "missing"), failed.mean((0, 1)), strict=True)
             )
             alarmed = np.asarray(failed.any(axis=2))
-            months = alarmed[:, : 12 * 30].reshape(MODELS * 12, 30).any(axis=1).mean()
+            whole = alarmed.shape[1] // 30
+            months = alarmed[:, : whole * 30].reshape(MODELS * whole, 30).any(axis=1).mean()
             print(f"| {name} | {requests:,} | {by_gate} | {months:.1%} |", flush=True)
             yield {
                 "traffic": name,
@@ -118,7 +125,7 @@ def _harmless(requests: int) -> Iterator[tuple[str, Traffic, int]]:
     yield "nothing wrong", Traffic(requests), 0
     yield "errors and missing values exactly at their bounds", Traffic(requests, LIMIT, LIMIT), 0
     for strength in (0.8, 1.5):
-        traffic = Traffic(requests, shares=swinging(strength))
+        traffic = Traffic(requests, shares=swinging(strength), windows=SWINGING)
         most = float(psi(USUAL * 1e6, tilted(strength) * 1e6))
         yield f"features swing over the day, PSI {most:.2f} at most", traffic, 0
     yield "the same, minSamples of 20 hours", traffic, 20 * requests
@@ -127,12 +134,12 @@ def _harmless(requests: int) -> Iterator[tuple[str, Traffic, int]]:
 def _failed_windows(traffic: Traffic, section: Monitoring, seed: int) -> NDArray[np.bool_]:
     """By window and gate, whether it failed."""
     gates = gates_of(section)
-    failed = np.zeros((WINDOWS, len(gates)), dtype=bool)
-    for hour, evidence, inputs in _looks(traffic, gates, section.alpha, seed, 24 * WINDOWS):
+    failed = np.zeros((traffic.windows, len(gates)), dtype=bool)
+    for hour, evidence, inputs in _looks(traffic, gates, section.alpha, seed, 24 * traffic.windows):
         for index, gate in enumerate(gates):
             found = evidence.gates[gate.name].found if gate.name in evidence.gates else None
             if found is not None and found.at == inputs.now and found.verdict.result is Result.FAIL:
-                failed[min((hour - 1) // 24, WINDOWS - 1), index] = True
+                failed[min((hour - 1) // 24, traffic.windows - 1), index] = True
     return failed
 
 
@@ -161,6 +168,26 @@ def _looks(
         inputs = Inputs(now, "v1", None, share, baseline=BASELINE, alone=True)
         evidence = fold(evidence, Reading("v1", now.timestamp(), (pod,)), None, "", gates, inputs)
         yield hour, evidence, inputs
+
+
+def _at_the_limit() -> Iterator[dict[str, object]]:
+    """Many more windows of the errors gate alone, at an error rate of exactly `abortAbove`: by its two tests, each with half of its alpha."""
+    alpha = 0.01 / 3 / 2
+    print(f"\n| requests an hour | {MANY:,} windows of errors exactly at abortAbove: false alarms |\n| --- | --- |")
+    for requests in (20, *REQUESTS):
+        random = np.random.default_rng(requests)
+        total = random.poisson(requests, (24, MANY))
+        events = random.binomial(total, LIMIT)
+        k, n = events.cumsum(axis=0), total.cumsum(axis=0)
+        evidence = log_beta_binomial(k, n, LIMIT)
+        failed = np.asarray(((evidence >= np.log(1 / alpha)) & (k > LIMIT * n)).any(axis=0))
+        for window in range(MANY):
+            change = ChangeEvidence()
+            for look in range(24):
+                change = change.fold(float(events[look, window]), float(total[look, window]), LIMIT)
+                failed[window] |= change.recent_total > 0 and change.exceeds(alpha)
+        print(f"| {requests:,} | {failed.mean():.3%} |", flush=True)
+        yield {"requests": requests, "at_the_limit": float(failed.mean())}
 
 
 def _detections() -> Iterator[dict[str, object]]:
