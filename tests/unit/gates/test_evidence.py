@@ -253,11 +253,6 @@ def test_a_kind_that_is_not_implemented_holds_and_says_so():
     assert verdict.sentence == "this operator does not implement gate kind job yet; the rollout holds"
 
 
-def test_a_window_is_not_ignored():
-    stage = Stage(gate(errorRate={}, window="10m")).looks(20, counted(requests=1000), counted(requests=1000))
-    assert (stage.verdict().result, stage.verdict().reason) == (Result.UNKNOWN, "NotImplemented")
-
-
 def test_an_advisory_gate_is_marked_as_such():
     assert Stage(gate(errorRate={}, advisory=True)).verdict().advisory
 
