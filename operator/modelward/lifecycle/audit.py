@@ -21,6 +21,7 @@ from modelward.api.model_audit_record import (
 from modelward.api.status import AuditHead, DecisionStatus, GateStatus, HistoryEntry, ModelStatus, TrafficStatus
 from modelward.governance.chain import Entry, Head, head_of, same_step, seal
 from modelward.governance.reconstruction import NOT_CARRIED_OUT
+from modelward.lifecycle import monitoring
 from modelward.lifecycle.assess import Assessment
 from modelward.lifecycle.shares import stage_of
 from modelward.lifecycle.snapshot import Policy, Snapshot, VersionView
@@ -151,7 +152,7 @@ def _policy(s: Snapshot, status: ModelStatus) -> Policy | None:
         if role is not None:
             pinned = s.pinned.get(role.policy_digest)
             return pinned or (s.policy if s.policy and s.policy.digest == role.policy_digest else None)
-    return s.policy
+    return monitoring.policy_of(s) or s.policy
 
 
 def _not_carried_out(s: Snapshot, records: Sequence[ModelAuditRecordSpec]) -> Entry:
