@@ -42,7 +42,7 @@ def changed_fields(candidate: ModelVersionSpec, incumbent: ModelVersionSpec) -> 
 
 def label(console: Console, name: str, text: str) -> None:
     """One line of a head."""
-    console.print(Text.assemble((f"{name + ':':<13}", "bold"), clean(text)), soft_wrap=True)
+    console.print(Text.assemble((f"{name + ':':<14}", "bold"), clean(text)), soft_wrap=True)
 
 
 def _head(console: Console, case: Case, row: PendingApproval | None) -> None:

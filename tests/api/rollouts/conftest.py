@@ -17,20 +17,25 @@ _KINDS = ("gateways.gateway.networking.k8s.io", "httproutes.gateway.networking.k
 @pytest.fixture(scope="session")
 def gateway_api(api_server: ApiServer) -> ApiServer:
     """The API server with the HTTPRoute and Gateway kinds of the gateway that the local cluster runs."""
+    install_gateway_api(api_server)
+    return api_server
+
+
+def install_gateway_api(server: ApiServer) -> None:
+    """Install the two kinds, and wait until they are served."""
     manifest = binaries.gateway_chart() / "charts" / "crds" / "crds" / "gatewayapi-crds.yaml"
     definitions = yaml.load_all(manifest.read_text(encoding="utf-8"), yaml.CSafeLoader)
     for definition in definitions:
         if definition and definition["metadata"]["name"] in _KINDS:
             base = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-            answer = api_server.apply(f"{base}/{definition['metadata']['name']}", definition)
+            answer = server.apply(f"{base}/{definition['metadata']['name']}", definition)
             assert answer.accepted, answer.message
     for kind in _KINDS:
         path = f"/apis/gateway.networking.k8s.io/v1/{kind.partition('.')[0]}"
         limit = time.monotonic() + 30
-        while api_server.request("GET", path).code != 200:
+        while server.request("GET", path).code != 200:
             assert time.monotonic() < limit, f"{path} is not served"
             time.sleep(0.05)
-    return api_server
 
 
 @pytest_asyncio.fixture(scope="session")
