@@ -31,3 +31,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- join "" $chosen -}}
 {{- end }}
+
+{{/* The time between two looks for unregistered workloads, in seconds; 0: never. */}}
+{{- define "modelward.discoverySeconds" -}}
+{{- $interval := .Values.discovery.interval -}}
+{{- $seconds := dict "s" 1 "m" 60 "h" 3600 -}}
+{{- if .Values.discovery.enabled -}}
+{{- mul (trimAll "smh" $interval | int) (get $seconds (regexFind "[smh]$" $interval)) -}}
+{{- else -}}
+0
+{{- end -}}
+{{- end }}

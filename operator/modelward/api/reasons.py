@@ -492,6 +492,11 @@ AUDIT_EXPORT_STOPPED = "AuditExportStopped"
 """A record of the Model's audit chain does not follow the one before it, or the storage holds another one. Nothing is exported past it.
 
 The message names the record. See [where it stops](how-to/keep-the-audit-trail.md#when-it-stops)."""
+UNREGISTERED_WORKLOAD = "UnregisteredWorkload"
+"""Event on a workload: it looks like an inference server, and no Model stands for it. It is told of once, and never touched.
+
+Register it: a Model, without `spec.serving` where the operator shall not serve it, that names the workload in `spec.workloads`.
+See [report on the portfolio](how-to/report-on-the-portfolio.md#what-runs-unregistered)."""
 
 # ApprovalsTrusted: is a ModelApproval the word of the person whom it names?
 ADMISSION_IN_PLACE = "AdmissionInPlace"

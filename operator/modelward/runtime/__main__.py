@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 
 from modelward.archive.configuration import ArchiveInvalid, open_archive
+from modelward.governance.discovery import SignsInvalid
 from modelward.metrics.presets import PresetsInvalid
 from modelward.metrics.reader import open_reader
 from modelward.metrics.sources import SourcesInvalid
@@ -16,6 +17,7 @@ from modelward.runtime import logs, shell
 from modelward.runtime.cache import Cache
 from modelward.runtime.clock import SystemClock
 from modelward.runtime.controller import Controller
+from modelward.runtime.discovering import Discovery, all_signs
 from modelward.runtime.elector import Elector, LeaseTerms
 from modelward.runtime.health import health_server
 from modelward.runtime.intake import Intake
@@ -48,6 +50,9 @@ def main() -> int:
     except ArchiveInvalid as error:
         logger.error("--audit-export %s", error)
         return 2
+    except SignsInvalid as error:
+        logger.error("--discovery-signs %s", error)
+        return 2
     except NoCluster as error:
         logger.error("no cluster to work with: %s", error)
         return 2
@@ -61,6 +66,7 @@ async def operate(settings: Settings) -> None:
         SourcesInvalid: when the list of Prometheus servers cannot be used.
         PresetsInvalid: when a preset of the platform cannot be used.
         ArchiveInvalid: when the storage of audit records is not named as it should be.
+        SignsInvalid: when the platform's signs of inference servers cannot be used.
         NoCluster: when there are no credentials of a cluster.
     """
     # Here and not above, so that `--help` and a wrong flag are answered without loading what decides.
@@ -99,6 +105,18 @@ async def operate(settings: Settings) -> None:
             archive = open_archive(settings.audit_export, clock.now)
             opened.push_async_callback(archive.exporter.close)
             led.append(AuditExport(fenced, cache, archive, clock, ExportMetrics(telemetry.registry, clock)).run)
+        if settings.discovery_seconds:
+            signs = all_signs(settings.discovery_signs)
+            discovery = Discovery(
+                fenced,
+                cache,
+                signs,
+                clock,
+                telemetry.registry,
+                namespaces=settings.watch_namespaces,
+                pause_seconds=settings.discovery_seconds,
+            )
+            led.append(discovery.run)
         telemetry.watch_queue(lambda: queue.depth, lambda: queue.scheduled, lambda: queue.active)
         telemetry.watch_leadership(lambda: elector.is_leader)
         await opened.enter_async_context(

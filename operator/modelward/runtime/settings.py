@@ -36,6 +36,8 @@ class Settings:
     metrics_config: Path | None = None
     metrics_presets: Path | None = None
     audit_export: Path | None = None
+    discovery_seconds: float = 600.0
+    discovery_signs: Path | None = None
     watch_namespaces: tuple[str, ...] = ()
     health_host: str = "0.0.0.0"
     health_port: int = 8080
@@ -56,6 +58,8 @@ def load(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
         parser.error(f"--metrics-presets: there is no directory {given.metrics_presets}")
     if given.audit_export is not None and not given.audit_export.is_file():
         parser.error(f"--audit-export: there is no file {given.audit_export}")
+    if given.discovery_signs is not None and not given.discovery_signs.is_dir():
+        parser.error(f"--discovery-signs: there is no directory {given.discovery_signs}")
     return Settings(
         lease_namespace=given.lease_namespace,
         identity=given.identity,
@@ -63,6 +67,8 @@ def load(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
         metrics_config=given.metrics_config,
         metrics_presets=given.metrics_presets,
         audit_export=given.audit_export,
+        discovery_seconds=given.discovery_seconds,
+        discovery_signs=given.discovery_signs,
         watch_namespaces=tuple(given.namespace),
         health_host=given.health_host,
         health_port=given.health_port,
@@ -88,6 +94,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     metrics_config = environment.get("MODELWARD_METRICS_CONFIG")
     metrics_presets = environment.get("MODELWARD_METRICS_PRESETS")
     audit_export = environment.get("MODELWARD_AUDIT_EXPORT")
+    discovery_signs = environment.get("MODELWARD_DISCOVERY_SIGNS")
     namespaces = [name.strip() for name in default("NAMESPACE", "").split(",") if name.strip()]
     add = parser.add_argument
     add(
@@ -110,6 +117,20 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="FILE",
         default=Path(audit_export) if audit_export else None,
         help="YAML that names the durable storage of audit records; without it, they stay in the cluster for ever",
+    )
+    add(
+        "--discovery-seconds",
+        type=_seconds_or_never,
+        metavar="SECONDS",
+        default=default("DISCOVERY_SECONDS", "600"),
+        help="time between two looks for unregistered inference servers in the namespaces that opt in; 0: never (%(default)s)",
+    )
+    add(
+        "--discovery-signs",
+        type=Path,
+        metavar="DIRECTORY",
+        default=Path(discovery_signs) if discovery_signs else None,
+        help="signs of your own, in *.yaml files: by what else an inference server is known",
     )
     add(
         "--namespace",
@@ -200,6 +221,10 @@ def _seconds(text: str) -> float:
     if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
     return value
+
+
+def _seconds_or_never(text: str) -> float:
+    return 0.0 if text == "0" else _seconds(text)
 
 
 def _own_namespace() -> str:
