@@ -12,6 +12,8 @@ print(*project['dependencies'], *project['optional-dependencies']['operator'], s
  && /opt/modelward/bin/pip install --no-cache-dir --disable-pip-version-check --requirement requirements.txt --constraint constraints.txt
 COPY README.md ./
 COPY operator operator
+COPY charts/modelward/policies charts/modelward/policies
+COPY charts/modelward/policies charts/modelward/policies
 RUN /opt/modelward/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps . \
  && /opt/modelward/bin/pip uninstall --yes setuptools pip
 

@@ -1,12 +1,14 @@
 """Rollouts of a real model on a real cluster, narrated as they happen: ``make demo``.
 
-Five acts, each of which ends as it should or ends the demo with a sentence and exit status 1:
+Six acts, each of which ends as it should or ends the demo with a sentence and exit status 1:
 
 1. v1, the first version, goes into production.
 2. v2 is promoted through shadow and canary by the change of one line; no client's request fails.
 3. v3, trained on another population, is stopped in shadow by drift; no user sees an answer of it.
 4. v4 passes its shadow and decays in canary; the breaker rolls it back.
 5. Production is reverted to v1 by one write to the route.
+6. The Model becomes one of tier High: v5 waits for two people, its builder's approval does not count, and an auditor who was
+   not there proves afterwards who let it through. On the local cluster only, which makes the people.
 """
 
 from __future__ import annotations
@@ -16,17 +18,20 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import yaml
 
 from cluster.processes import Failure
+from examples.tumor_screening.deciding import READERS, RISK, VALIDATOR, Auditor, Committee, asked, refused
 from examples.tumor_screening.environment import MANIFESTS, Environment, prepare, take_down_cluster, turn
 from examples.tumor_screening.load import Answer, read_rows
 from examples.tumor_screening.narration import Commentary, Narrator
@@ -37,6 +42,7 @@ from examples.tumor_screening.watching import Clients, Follower, Observation, aw
 NAMESPACE = "oncology"
 MODEL = "tumor-screening"
 DEMO_POLICY = "low-demo"
+DEMO_POLICIES = (DEMO_POLICY, "high-demo")
 DEFAULT_RATE = 80.0
 _FOLLOWING = 10  # answers that say whether a failure was the beginning of a decay
 EXAMPLES = """\
@@ -73,6 +79,7 @@ class Demo:
         self._commentary = Commentary(narrator)
         self._text = (MANIFESTS / "model.yaml").read_text()
         self._policy = yaml.safe_load((MANIFESTS / "policy-demo.yaml").read_text())
+        self._committee = Committee(environment, narrator, NAMESPACE, MODEL)
         route = yaml.safe_load(self._text)["spec"]["serving"]["route"]
         self._host: str = route["hostnames"][0]
         self._url = environment.gateway_url + route["pathPrefix"]
@@ -95,6 +102,9 @@ class Demo:
         self._stop_in_shadow()
         self._roll_back_in_canary()
         self._revert()
+        if self._environment.audit_export is not None:
+            self._let_people_decide()
+            self._prove(self._environment.audit_export)
         self._look_back()
 
     def close(self) -> None:
@@ -113,7 +123,7 @@ class Demo:
             namespace = yaml.safe_load((MANIFESTS / "namespace.yaml").read_text())
             self._environment.apply(namespace)
             self._environment.apply(self._policy, *versions, yaml.safe_load(self._text))
-            self._say(f"applied: policy {DEMO_POLICY}, ModelVersions v1 to v4, Model {MODEL}")
+            self._say(f"applied: policy {DEMO_POLICY}, ModelVersions {versions_named()}, Model {MODEL}")
             self._until(lambda status: _serves(status, "v1"), 120, "v1 serves")
             try:
                 await_first_answer(self._url, self._rows[0], self._host, 30)
@@ -230,6 +240,46 @@ class Demo:
             f" {_milliseconds(written.at - asked)} after kubectl was started"
         )
 
+    def _let_people_decide(self) -> None:
+        with self._act("6. The Model becomes one of tier High: v5 waits for two people, and its builder is neither"):
+            committee = self._committee
+            self._environment.apply(yaml.safe_load((MANIFESTS / "policy-high-demo.yaml").read_text()))
+            committee.give_rights()
+            self._change(claiming(requesting(self._text, "v5"), "High"))
+            status = self._until(lambda status: asked(status, RISK) is not None, 60, "v5 is to be approved")
+            digest = str((asked(status, RISK) or {})["subjectDigest"])
+            self._let_the_wrong_people_try(digest)
+            self._until(_waits_for_people, 120, "v5 waits for people", _refuse_failure_of("v5"))
+            self._narrator.quote(self._environment.kubectl("get", "models", "--namespace", NAMESPACE))
+            committee.list_approvals()
+            for person, role in ((committee.validator, VALIDATOR), (committee.risk_officer, RISK)):
+                said = committee.approve(person, role, digest)
+                if said.code:
+                    raise ActFailed(f"{person.name} may approve as {role}, and was refused: {said.text}")
+            self._until(lambda status: _serves(status, "v5"), 120, "v5 serves", _refuse_failure_of("v5"))
+
+    def _let_the_wrong_people_try(self, digest: str) -> None:
+        committee = self._committee
+        if committee.approve(committee.validator, RISK, digest).code == 0:
+            raise ActFailed(f"{committee.validator.name} approved as {RISK} without having the role")
+        if committee.approve(committee.builder, RISK, digest).code:
+            raise ActFailed(f"{committee.builder.name} has the role {RISK}, and could not create an approval")
+        status = self._until(lambda status: bool(refused(status, RISK)), 30, "the builder's approval is not counted")
+        self._narrator.figure(f"status.pendingApprovals, {RISK}: not counted: {refused(status, RISK)[0]}")
+
+    def _prove(self, export: Path) -> None:
+        """An auditor asks what served, believes it, and then finds what was changed behind his back."""
+        with self._act("An auditor, without the cluster"), tempfile.TemporaryDirectory() as folder:
+            auditor = Auditor(self._narrator, export, NAMESPACE, MODEL, Path(folder))
+            count = auditor.take_copy(self._status()["audit"]["seq"])
+            self._say(f"the operator has exported {count} records, which are copied to the auditor's machine")
+            if auditor.bundle(datetime.now(UTC)).code or auditor.verify().code:
+                raise ActFailed("the exported chain is not whole")
+            forged = auditor.change_a_byte(RISK)
+            said = auditor.verify()
+            if said.code != 1 or f"record {forged}" not in said.text:
+                raise ActFailed(f"the change of record {forged} was not found")
+
     def _look_back(self) -> None:
         self._clients.stop()
         self._narrator.act("What is left to read")
@@ -268,7 +318,10 @@ class Demo:
         return failed
 
     def _request(self, version: str) -> None:
-        before, self._text = self._text, requesting(self._text, version)
+        self._change(requesting(self._text, version))
+
+    def _change(self, text: str) -> None:
+        before, self._text = self._text, text
         self._narrator.diff(before, self._text, "model.yaml")
         self._environment.apply(yaml.safe_load(self._text))
 
@@ -338,6 +391,17 @@ def requesting(model: str, version: str) -> str:
     return re.sub(r"(?m)^(  production:\n    version: )\S+", rf"\g<1>{version}", model)
 
 
+def claiming(model: str, tier: str) -> str:
+    """The Model's manifest with another risk tier: one line of it changes."""
+    return re.sub(r"(?m)^(  riskTier: )\S+", rf"\g<1>{tier}", model)
+
+
+def versions_named() -> str:
+    """The versions that were trained, as a range."""
+    names = list(VERSIONS)
+    return f"{names[0]} to {names[-1]}"
+
+
 def decay_of(answers: Sequence[Answer], slo: float, limit: float) -> Decay | None:
     """When a version's answers turned bad: from the first failure on after which more than `limit` of the next ten are.
 
@@ -355,6 +419,10 @@ def decay_of(answers: Sequence[Answer], slo: float, limit: float) -> Decay | Non
 def _serves(status: Status, version: str) -> bool:
     production = status.get("production") or {}
     return production.get("version") == version and not status.get("rollout") and not status.get("switch")
+
+
+def _waits_for_people(status: Status) -> bool:
+    return any(row.get("due") for row in status.get("pendingApprovals", ()))
 
 
 def _latch(status: Status, version: str) -> Status | None:
@@ -454,11 +522,12 @@ def _leave(environment: Environment, narrator: Narrator, *, keep: bool) -> None:
         take_down_cluster()
         return
     environment.delete_namespace(NAMESPACE)
+    environment.kubectl("delete", "clusterrolebindings", READERS, "--ignore-not-found")
     if environment.is_local or environment.installed_here:
         environment.uninstall()
         narrator.say("the model, the operator and its definitions are removed; the cluster was up before and stays up")
     else:
-        environment.kubectl("delete", "lifecyclepolicies.modelward.dev", DEMO_POLICY, "--ignore-not-found")
+        environment.kubectl("delete", "lifecyclepolicies.modelward.dev", *DEMO_POLICIES, "--ignore-not-found")
         narrator.say("the model is removed; the operator was there before and stays")
 
 

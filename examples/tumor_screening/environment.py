@@ -21,7 +21,7 @@ from typing import Any, cast
 import sklearn
 import yaml
 
-from cluster import binaries, contexts, images, lifecycle, locks, paths, workloads
+from cluster import binaries, contexts, images, lifecycle, locks, paths, people, workloads
 from cluster.processes import Command, Failure, run
 from examples.tumor_screening import train
 
@@ -35,6 +35,8 @@ OPERATOR_NAMESPACE = "modelward-system"
 OPERATOR_RELEASE = "modelward"
 DEFINITIONS_RELEASE = "modelward-crds"
 PLATFORM_PROMETHEUS = {"name": "platform", "url": "http://prometheus.monitoring:9090"}
+AUDIT_VOLUME = "modelward-audit"
+OPERATOR_USER = 65532
 DEFAULT_FORWARDED_GATEWAY = "http://127.0.0.1:8080"
 _UNFINISHED = "pending-install,pending-upgrade,pending-rollback,uninstalling"
 
@@ -54,6 +56,9 @@ class Environment:
     helm_program: Path
     operator_namespace: str = OPERATOR_NAMESPACE
     installed_here: bool = False  # the operator was not there when `prepare` was called
+    audit_export: Path | None = (
+        None  # the folder to which the operator exports audit records, where this machine has it
+    )
 
     def kubectl(self, *arguments: str, given: str | None = None, timeout: float = 180) -> str:
         """What kubectl printed.
@@ -71,6 +76,10 @@ class Environment:
     def get(self, *arguments: str) -> dict[str, Any]:
         """What ``kubectl get … --output=json`` says."""
         return cast("dict[str, Any]", json.loads(self.kubectl("get", *arguments, "--output=json")))
+
+    def person(self, name: str, *groups: str) -> Path:
+        """A kubeconfig of one person, whom the API server knows by a client certificate. Of the local cluster only."""
+        return people.kubeconfig(name, groups)
 
     def apply(self, *objects: Mapping[str, Any]) -> None:
         """Server-side, as a GitOps tool applies."""
@@ -93,6 +102,9 @@ class Environment:
         except Failure:
             self._release_models(namespace)
         self.kubectl("delete", "namespace", namespace, f"--timeout={seconds}s", timeout=seconds + 30)
+        if self.audit_export is not None:
+            # The records went with the namespace, and the next Model of the name begins a chain of its own.
+            shutil.rmtree(self.audit_export / namespace, ignore_errors=True)
 
     def uninstall(self) -> None:
         """Remove the operator, and with the definitions every object of their kinds."""
@@ -100,6 +112,8 @@ class Environment:
             self.helm("uninstall", release, "--namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--wait")
         self._delete_definitions()
         self.kubectl("delete", "namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--timeout=60s")
+        if self.audit_export is not None:
+            _remove_audit_volume(self, self.audit_export)
 
     def definitions(self) -> list[dict[str, Any]]:
         """The definitions of our kinds that the cluster has."""
@@ -139,6 +153,8 @@ def prepare(say: Say) -> Environment:
     _finish_deletions(environment)
     was_there = environment.exists("deployment", OPERATOR_RELEASE, "--namespace", OPERATOR_NAMESPACE)
     _install_definitions(environment, say)
+    if environment.audit_export is not None:
+        _provide_audit_volume(environment, environment.audit_export)
     _install_operator(environment, say)
     return replace(environment, installed_here=not was_there)
 
@@ -159,7 +175,7 @@ def ensure_artifacts(say: Say) -> Path:
     key = _training_key()
     if marker.exists() and marker.read_text() == key:
         return ARTIFACTS
-    with _timed(say, "training v1, v2, v3 and v4"):
+    with _timed(say, "training v1 to v5"):
         shutil.rmtree(ARTIFACTS, ignore_errors=True)
         train.write(ARTIFACTS, say)
         marker.write_text(key)
@@ -188,6 +204,7 @@ def _local_cluster(say: Say) -> Environment:
         started_here=bool(ailments),
         kubectl_program=binaries.path("kubectl"),
         helm_program=binaries.path("helm"),
+        audit_export=paths.cluster() / "audit-export",
     )
 
 
@@ -248,10 +265,41 @@ def _install_definitions(environment: Environment, say: Say) -> None:
         environment.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/models.modelward.dev")
 
 
+def _provide_audit_volume(environment: Environment, folder: Path) -> None:
+    """The local cluster makes no volumes by itself: a folder of this machine is the one that the chart's claim is bound to."""
+    if environment.exists("persistentvolume", AUDIT_VOLUME):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    os.chown(folder, OPERATOR_USER, OPERATOR_USER)
+    environment.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": AUDIT_VOLUME},
+            "spec": {
+                "capacity": {"storage": "5Gi"},
+                "accessModes": ["ReadWriteOnce"],
+                "hostPath": {"path": str(folder), "type": "Directory"},
+                "claimRef": {"namespace": OPERATOR_NAMESPACE, "name": AUDIT_VOLUME},
+            },
+        }
+    )
+
+
+def _remove_audit_volume(environment: Environment, folder: Path) -> None:
+    """With its content: a Model of the same name would begin a chain that does not continue the one that is there."""
+    environment.kubectl("delete", "persistentvolume", AUDIT_VOLUME, "--ignore-not-found", "--timeout=60s")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _install_operator(environment: Environment, say: Say) -> None:
     repository, _, tag = environment.operator_image.rpartition(":")
     sources = [PLATFORM_PROMETHEUS] if environment.is_local else []
-    values = {"image": {"repository": repository, "tag": tag}, "metrics": {"prometheusSources": sources}}
+    values = {
+        "image": {"repository": repository, "tag": tag},
+        "metrics": {"prometheusSources": sources},
+        "audit": {"export": {"directory": {"enabled": environment.audit_export is not None}}},
+    }
     with _timed(say, f"chart {OPERATOR_RELEASE}"):
         _upgrade(environment, OPERATOR_RELEASE, values)
 

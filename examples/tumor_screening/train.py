@@ -1,4 +1,4 @@
-"""Train the four versions of the tumor-screening model on the Wisconsin breast-cancer data that scikit-learn bundles.
+"""Train the five versions of the tumor-screening model on the Wisconsin breast-cancer data that scikit-learn bundles.
 
 Run ``python -m examples.tumor_screening.train --output DIR``. It writes ``DIR/<version>/model.joblib`` and ``baseline.json``
 for each version, and ``DIR/holdout.csv``: rows that no version was trained on, which stand for the live traffic.
@@ -7,6 +7,7 @@ v1  logistic regression, strongly regularised
 v2  the same with less regularisation: better, and trained on the same population
 v3  trained on another population: referred cases only, measured by an instrument with a larger magnification
 v4  as good as v2; what is wrong with it is in its server, not in its artifact
+v5  trained as v2, a little less regularised; what is special about it is who has to approve it
 """
 
 import argparse
@@ -96,6 +97,7 @@ VERSIONS: dict[str, tuple[float, Callable[[Population], Population]]] = {
     "v2": (0.5, unshifted),
     "v3": (0.5, shifted),
     "v4": (0.4, unshifted),
+    "v5": (0.6, unshifted),
 }
 
 
