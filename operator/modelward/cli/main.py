@@ -12,6 +12,7 @@ from modelward.cli.baseline import baseline
 from modelward.cli.explain import explain
 from modelward.cli.failure import Commands
 from modelward.cli.impact import impact
+from modelward.cli.lint import lint
 from modelward.cli.policy import policy
 from modelward.cli.reject import reject
 from modelward.cli.request import request
@@ -31,6 +32,7 @@ app.command()(request)
 app.command()(approve)
 app.command()(reject)
 app.command()(impact)
+app.command()(lint)
 app.add_typer(policy, name="policy")
 audit.command()(copy)
 audit.command()(schema)

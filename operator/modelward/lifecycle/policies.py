@@ -7,7 +7,7 @@ from modelward.api import reasons
 from modelward.api.digests import digest_of_model
 from modelward.api.gates import Gate, kind_of
 from modelward.api.lifecycle_policy import LifecyclePolicy, LifecyclePolicySpec
-from modelward.api.model import GateStage, ModelGate, ModelSpec
+from modelward.api.model import GateStage, Model, ModelGate, ModelSpec
 from modelward.api.types import ApiModel, format_duration
 from modelward.lifecycle.snapshot import Policy, Problem
 
@@ -48,6 +48,28 @@ def applicable(
         key=lambda policy: (-policy.spec.applies_to.priority, policy.metadata.name),
     )
     return matching[0] if matching else None
+
+
+def in_force(
+    policies: Collection[LifecyclePolicy],
+    model: Model,
+    namespace_labels: Mapping[str, str],
+    closed_sources: Collection[str] = (),
+    broken: str = "",
+) -> Policy | Problem:
+    """The policy that applies to a Model with its gates merged in, or why there is none.
+
+    broken: policies that cannot be read and so apply to nothing, each as the end of a sentence.
+    """
+    found = applicable(policies, model.spec, namespace_labels)
+    if found is not None:
+        return merge(found, model.spec, closed_sources)
+    known = ", ".join(sorted(policy.metadata.name for policy in policies)) or "none"
+    return Problem(
+        reasons.POLICY_MISSING,
+        f"no LifecyclePolicy applies to tier {model.spec.risk_tier} in namespace {model.metadata.namespace!r}"
+        f" (there are: {known}{broken}): ask the risk function for one whose appliesTo.tiers names the tier",
+    )
 
 
 def merge(policy: LifecyclePolicy, spec: ModelSpec, closed_sources: Collection[str] = ()) -> Policy | Problem:

@@ -230,16 +230,8 @@ class Observer:
         if any(policy.spec.applies_to.namespace_selector.match_labels for policy in offered):
             namespace = await self.kube.get(NAMESPACES, None, model.metadata.namespace)
             labels = (namespace or {}).get("metadata", {}).get("labels") or {}
-        found = policies.applicable(offered, model.spec, labels)
-        if found is None:
-            known = ", ".join(sorted(policy.metadata.name for policy in offered)) or "none"
-            return None, Problem(
-                reasons.POLICY_MISSING,
-                f"no LifecyclePolicy applies to tier {model.spec.risk_tier} in namespace {model.metadata.namespace!r}"
-                f" (there are: {known}{broken}): ask the risk function for one whose appliesTo.tiers names the tier",
-            )
-        merged = policies.merge(found, model.spec, self.metrics.closed_sources)
-        return (None, merged) if isinstance(merged, Problem) else (merged, None)
+        found = policies.in_force(offered, model, labels, self.metrics.closed_sources, broken)
+        return (None, found) if isinstance(found, Problem) else (found, None)
 
     async def _gateway_problem(self, model: Model, view: RouteView | None) -> str | None:
         """Which Gateway of the route is missing; asked only while the route is not in force."""
@@ -266,7 +258,7 @@ class Observer:
                     reasons.DUPLICATE_MODEL_ID,
                     f"spec.modelID {model.spec.model_id!r} belongs to the older Model {where}: give this one its own",
                 )
-            if older and serving and serving.route and (taken := _claimed(serving.route, other, model)):
+            if older and serving and serving.route and (taken := gateway.claimed_by(model, serving.route, other)):
                 return Problem(
                     reasons.ROUTE_CONFLICT,
                     f"spec.serving.route: {taken} is already claimed by the older Model {where}:"
@@ -563,22 +555,6 @@ def _targets(pods: Iterable[Object], version: str) -> list[PodTarget]:
         and pod["status"].get("startTime")
         and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions") or [])
     ]
-
-
-def _claimed(route: Route, other: Object, model: Model) -> str | None:
-    """Which host and path another Model's spec claims from the same gateway, or None."""
-    claimed = ((other.get("spec") or {}).get("serving") or {}).get("route")
-    if not claimed:
-        return None
-    as_route = {
-        "metadata": other["metadata"],
-        "spec": {
-            "parentRefs": claimed.get("parentRefs"),
-            "hostnames": claimed.get("hostnames"),
-            "rules": [{"matches": [{"path": {"value": claimed.get("pathPrefix", "/")}}]}],
-        },
-    }
-    return gateway.overlapping(model, route, as_route)
 
 
 def _judged(status: ModelStatus) -> set[str]:

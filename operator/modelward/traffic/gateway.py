@@ -123,6 +123,22 @@ def overlapping(model: Model, route: Route, other: dict[str, Any]) -> str | None
     return f"{hosts}{route.path_prefix}"
 
 
+def claimed_by(model: Model, route: Route, other: dict[str, Any]) -> str | None:
+    """Which host and path another Model's spec claims from the same gateway, or None."""
+    claimed = ((other.get("spec") or {}).get("serving") or {}).get("route")
+    if not claimed:
+        return None
+    as_route = {
+        "metadata": other["metadata"],
+        "spec": {
+            "parentRefs": claimed.get("parentRefs"),
+            "hostnames": claimed.get("hostnames"),
+            "rules": [{"matches": [{"path": {"value": claimed.get("pathPrefix", "/")}}]}],
+        },
+    }
+    return overlapping(model, route, as_route)
+
+
 def _share_a_gateway(model: Model, route: Route, namespace: str, references: list[dict[str, Any]]) -> bool:
     """Do both attach to one Gateway, and not to two different listeners of it?"""
     return any(
