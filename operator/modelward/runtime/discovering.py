@@ -67,12 +67,7 @@ class Discovery:
         self._pause_seconds = pause_seconds
         self._told: set[str] = set()
         self._problem = ""
-        self._found = Gauge(
-            "modelward_unregistered_workloads",
-            "Workloads that look like an inference server and that no Model stands for, in the namespaces that opt in.",
-            ["namespace"],
-            registry=registry,
-        )
+        self._found = unregistered_gauge(registry)
 
     async def run(self) -> None:
         """Look again and again until cancelled."""
@@ -131,6 +126,15 @@ class Discovery:
         if problem and problem != self._problem:
             logger.warning("unregistered workloads are not looked for, and are tried again later: %s", problem)
         self._problem = problem
+
+
+def unregistered_gauge(registry: CollectorRegistry) -> Gauge:
+    return Gauge(
+        "modelward_unregistered_workloads",
+        "Workloads that look like an inference server and that no Model stands for, in the namespaces that opt in.",
+        ["namespace"],
+        registry=registry,
+    )
 
 
 def all_signs(directory: Path | None) -> Signs:

@@ -1,9 +1,11 @@
 """One reconcile: observe, decide, act. The only place where the three meet."""
 
 import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from modelward.api import reasons
+from modelward.api.model_audit_record import ModelAuditRecordSpec
 from modelward.api.status import ModelStatus
 from modelward.lifecycle.conditions import with_times
 from modelward.lifecycle.decide import decide
@@ -20,8 +22,9 @@ from modelward.runtime.trust import TrustReader
 
 logger = logging.getLogger(__name__)
 
-REPORTED = frozenset({"Performing", "DriftDetected"})
-"""The conditions that are metrics too: what an alert is made of. The others are in the API."""
+
+def _note_nothing(key: ModelKey, records: Sequence[ModelAuditRecordSpec]) -> None:
+    """Nobody keeps count of what was carried out."""
 
 
 class Reconciler:
@@ -35,11 +38,13 @@ class Reconciler:
         clock: Clock,
         settings: Settings,
         telemetry: Telemetry,
+        on_records: Callable[[ModelKey, Sequence[ModelAuditRecordSpec]], None] = _note_nothing,
     ) -> None:
         self._observer = Observer(kube, cache, metrics_reader, TrustReader(kube, clock), clock)
         self._actor = Actor(kube, cache)
         self._clock = clock
         self._telemetry = telemetry
+        self._on_records = on_records
         self._refused: dict[ModelKey, dict[str, str]] = {}
 
     async def reconcile(self, key: ModelKey) -> float | None:
@@ -51,7 +56,7 @@ class Reconciler:
         try:
             observed = await self._observer.observe(key, self._refused.get(key, {}))
         except SpecUnreadable as error:
-            await self._say_unreadable(error)
+            await self._say_unreadable(key, error)
             return None
         if observed is None:
             self._refused.pop(key, None)
@@ -62,18 +67,17 @@ class Reconciler:
             self._refused[key] = refused
         else:
             self._refused.pop(key, None)
+        self._on_records(key, plan.records)
         for told in plan.announcements:
             logger.info("%s: %s: %s", key, told.reason, told.message)
         monitored = plan.status.monitoring.gates if plan.status.monitoring else ()
         for row in (*plan.status.gates, *monitored):
             if row.at == observed.snapshot.now:
                 self._telemetry.count_verdict(key, row.name, row.result)
-        for condition in plan.status.conditions:
-            if condition.type in REPORTED:
-                self._telemetry.report_condition(key, condition.type, condition.status)
+        self._telemetry.report_model(key, observed.snapshot.model.spec.risk_tier.value, plan.status)
         return _seconds_until(plan.check_at, self._clock.now())
 
-    async def _say_unreadable(self, error: SpecUnreadable) -> None:
+    async def _say_unreadable(self, key: ModelKey, error: SpecUnreadable) -> None:
         """A spec that this release cannot read: what serves goes on serving, and the condition says what is wrong."""
         if error.raw["metadata"].get("deletionTimestamp"):
             await self._actor.release_unreadable(error.raw)
@@ -89,6 +93,7 @@ class Reconciler:
         conditions = with_times(findings, status.conditions, self._clock.now(), generation)
         said = status.model_copy(update={"conditions": conditions, "observed_generation": generation})
         await self._actor.write_unreadable(error.raw, said)
+        self._telemetry.report_model(key, str((error.raw.get("spec") or {}).get("riskTier", "")), said)
 
 
 def _seconds_until(moment: datetime | None, now: datetime) -> float | None:

@@ -5,9 +5,11 @@ from typing import cast
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from modelward.api.status import ModelStatus
 from modelward.runtime.clock import Clock
 from modelward.runtime.keys import ModelKey
 from modelward.runtime.kube import Resource
+from modelward.runtime.model_series import ModelSeries
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -40,13 +42,7 @@ class Telemetry:
             ["namespace", "model", "gate", "result"],
             registry=self.registry,
         )
-        self._reported: dict[ModelKey, dict[str, str]] = {}
-        self._conditions = Gauge(
-            "modelward_model_condition",
-            "1 for the status that a condition of what serves has now: Performing and DriftDetected.",
-            ["namespace", "model", "type", "status"],
-            registry=self.registry,
-        )
+        self._models = ModelSeries(self.registry)
         self._resyncs = Counter(
             "modelward_operator_resyncs",
             "Full lists of the cluster's objects, by outcome: success or error.",
@@ -66,6 +62,7 @@ class Telemetry:
 
     def watch_leadership(self, is_leader: Callable[[], bool]) -> None:
         self._gauge("modelward_operator_is_leader", "1 on the replica that holds the Lease.", is_leader)
+        self._models.only_while(is_leader)
 
     def count_reconcile(self, outcome: str, seconds: float) -> None:
         self._reconciles.labels(outcome).observe(seconds)
@@ -77,13 +74,9 @@ class Telemetry:
         self._verdict_labels.setdefault(key, set()).add((gate, result))
         self._verdicts.labels(key.namespace, key.name, gate, result).inc()
 
-    def report_condition(self, key: ModelKey, kind: str, status: str) -> None:
-        """A series only for the status that the condition has now, so that an alert needs no subtraction."""
-        known = self._reported.setdefault(key, {})
-        if kind in known and known[kind] != status:
-            self._conditions.remove(key.namespace, key.name, kind, known[kind])
-        known[kind] = status
-        self._conditions.labels(key.namespace, key.name, kind, status).set(1)
+    def report_model(self, key: ModelKey, tier: str, status: ModelStatus) -> None:
+        """The Model's status as series, in place of what was reported of it before."""
+        self._models.replace(key, tier, status)
 
     def count_resync(self, outcome: str) -> None:
         self._resyncs.labels(outcome).inc()
@@ -99,8 +92,7 @@ class Telemetry:
         """Drop the series of a Model that no longer exists."""
         for gate, result in self._verdict_labels.pop(key, set()):
             self._verdicts.remove(key.namespace, key.name, gate, result)
-        for kind, status in self._reported.pop(key, {}).items():
-            self._conditions.remove(key.namespace, key.name, kind, status)
+        self._models.forget(key)
 
     def page(self) -> bytes:
         """Everything, in Prometheus' text format."""

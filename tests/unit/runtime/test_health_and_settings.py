@@ -105,16 +105,3 @@ def test_the_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         settings.load(["--help"], {})
     assert "examples:" in capsys.readouterr().out
-
-
-def test_a_condition_is_one_series_for_the_status_that_it_has_now() -> None:
-    telemetry, key = Telemetry(FakeClock()), ModelKey("lending", "credit-risk")
-    telemetry.report_condition(key, "Performing", "True")
-    telemetry.report_condition(key, "Performing", "False")
-    page = telemetry.page().decode()
-    series = [line for line in page.splitlines() if line.startswith("modelward_model_condition")]
-    assert series == [
-        'modelward_model_condition{model="credit-risk",namespace="lending",status="False",type="Performing"} 1.0'
-    ]
-    telemetry.forget(key)
-    assert "credit-risk" not in telemetry.page().decode()
