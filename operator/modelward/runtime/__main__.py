@@ -23,9 +23,12 @@ from modelward.runtime.health import health_server
 from modelward.runtime.intake import Intake
 from modelward.runtime.keys import ModelKey
 from modelward.runtime.kube import KubeClient, NoCluster
+from modelward.runtime.notifying import Notifier, NotifyMetrics
+from modelward.runtime.portfolio import PortfolioMetrics
 from modelward.runtime.queue import WorkQueue
 from modelward.runtime.settings import Settings, load
 from modelward.runtime.telemetry import Telemetry
+from modelward.runtime.webhooks import NotificationsInvalid, load_webhooks
 
 logger = logging.getLogger("modelward.runtime")
 
@@ -53,6 +56,9 @@ def main() -> int:
     except SignsInvalid as error:
         logger.error("--discovery-signs %s", error)
         return 2
+    except NotificationsInvalid as error:
+        logger.error("--notifications %s", error)
+        return 2
     except NoCluster as error:
         logger.error("no cluster to work with: %s", error)
         return 2
@@ -66,6 +72,7 @@ async def operate(settings: Settings) -> None:
         SourcesInvalid: when the list of Prometheus servers cannot be used.
         PresetsInvalid: when a preset of the platform cannot be used.
         ArchiveInvalid: when the storage of audit records is not named as it should be.
+        NotificationsInvalid: when a webhook is not named as it should be.
         SignsInvalid: when the platform's signs of inference servers cannot be used.
         NoCluster: when there are no credentials of a cluster.
     """
@@ -95,7 +102,8 @@ async def operate(settings: Settings) -> None:
         terms = LeaseTerms(settings.lease_namespace, settings.lease_name, settings.identity)
         elector = Elector(kube, terms, clock, chance)
         fenced = kube.fenced(lambda: elector.is_leader)
-        reconciler = Reconciler(fenced, cache, reader, clock, settings, telemetry)
+        portfolio = PortfolioMetrics(telemetry.registry, cache, clock, lambda: elector.is_leader)
+        reconciler = Reconciler(fenced, cache, reader, clock, settings, telemetry, portfolio.note)
         controller = Controller(queue, cache, reconciler.reconcile, telemetry, clock, workers=settings.workers)
         led = [controller.lead]
         if settings.audit_export is not None:
@@ -117,6 +125,17 @@ async def operate(settings: Settings) -> None:
                 pause_seconds=settings.discovery_seconds,
             )
             led.append(discovery.run)
+        if settings.notifications is not None:
+            notifier = Notifier(
+                fenced,
+                cache,
+                load_webhooks(settings.notifications),
+                clock,
+                NotifyMetrics(telemetry.registry),
+                namespace=settings.lease_namespace,
+                name=f"{settings.lease_name}-notifications",
+            )
+            led.append(notifier.run)
         telemetry.watch_queue(lambda: queue.depth, lambda: queue.scheduled, lambda: queue.active)
         telemetry.watch_leadership(lambda: elector.is_leader)
         await opened.enter_async_context(

@@ -36,6 +36,7 @@ class Settings:
     metrics_config: Path | None = None
     metrics_presets: Path | None = None
     audit_export: Path | None = None
+    notifications: Path | None = None
     discovery_seconds: float = 600.0
     discovery_signs: Path | None = None
     watch_namespaces: tuple[str, ...] = ()
@@ -58,6 +59,8 @@ def load(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
         parser.error(f"--metrics-presets: there is no directory {given.metrics_presets}")
     if given.audit_export is not None and not given.audit_export.is_file():
         parser.error(f"--audit-export: there is no file {given.audit_export}")
+    if given.notifications is not None and not given.notifications.is_file():
+        parser.error(f"--notifications: there is no file {given.notifications}")
     if given.discovery_signs is not None and not given.discovery_signs.is_dir():
         parser.error(f"--discovery-signs: there is no directory {given.discovery_signs}")
     return Settings(
@@ -67,6 +70,7 @@ def load(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
         metrics_config=given.metrics_config,
         metrics_presets=given.metrics_presets,
         audit_export=given.audit_export,
+        notifications=given.notifications,
         discovery_seconds=given.discovery_seconds,
         discovery_signs=given.discovery_signs,
         watch_namespaces=tuple(given.namespace),
@@ -94,6 +98,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     metrics_config = environment.get("MODELWARD_METRICS_CONFIG")
     metrics_presets = environment.get("MODELWARD_METRICS_PRESETS")
     audit_export = environment.get("MODELWARD_AUDIT_EXPORT")
+    notifications = environment.get("MODELWARD_NOTIFICATIONS")
     discovery_signs = environment.get("MODELWARD_DISCOVERY_SIGNS")
     namespaces = [name.strip() for name in default("NAMESPACE", "").split(",") if name.strip()]
     add = parser.add_argument
@@ -131,6 +136,13 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="DIRECTORY",
         default=Path(discovery_signs) if discovery_signs else None,
         help="signs of your own, in *.yaml files: by what else an inference server is known",
+    )
+    add(
+        "--notifications",
+        type=Path,
+        metavar="FILE",
+        default=Path(notifications) if notifications else None,
+        help="YAML that names the webhooks that are told of approvals and rollouts",
     )
     add(
         "--namespace",
