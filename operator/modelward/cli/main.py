@@ -9,6 +9,7 @@ from modelward.cli.approve import approve
 from modelward.cli.audit import audit
 from modelward.cli.audit_storage import copy, schema
 from modelward.cli.baseline import baseline
+from modelward.cli.discover import discover_workloads
 from modelward.cli.explain import explain
 from modelward.cli.failure import Commands
 from modelward.cli.impact import impact
@@ -32,6 +33,7 @@ app.command()(request)
 app.command()(approve)
 app.command()(reject)
 app.command()(impact)
+app.command(name="discover")(discover_workloads)
 app.command()(lint)
 app.add_typer(policy, name="policy")
 audit.command()(copy)
