@@ -13,7 +13,6 @@ print(*project['dependencies'], *project['optional-dependencies']['operator'], s
 COPY README.md ./
 COPY operator operator
 COPY charts/modelward/policies charts/modelward/policies
-COPY charts/modelward/policies charts/modelward/policies
 RUN /opt/modelward/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps . \
  && /opt/modelward/bin/pip uninstall --yes setuptools pip
 

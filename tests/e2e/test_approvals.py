@@ -126,17 +126,16 @@ async def test_the_audit_trail_of_a_rollout_is_whole_after_the_operator_was_kill
 
 
 async def _high(scene: Scene) -> FollowedModel:
-    """A Model of tier High that serves a first version, which nobody has to approve."""
+    """A Model of tier High that serves a first version, from before anybody had to approve."""
     policy = policies.policy(scene.namespace, STAGES)
     policy["spec"]["appliesTo"]["tiers"] = ["High"]
-    policy["spec"]["identityMap"] = {"people": PEOPLE}
-    policy["spec"]["stages"]["canary"] = {**STAGES["canary"], "approvals": DEMANDS}
-    await scene.kubectl.apply(policy)
-    versions = [scene.version(name) for name in ("v1", "v2")]
-    await scene.kubectl.apply(*versions, scene.model("v1", riskTier="High"))
+    await scene.kubectl.apply(policy, scene.version("v1"), scene.version("v2"), scene.model("v1", riskTier="High"))
     model = await scene.follow()
     await model.until_rest("v1")
     await scene.until_answered()
+    policy["spec"]["identityMap"] = {"people": PEOPLE}
+    policy["spec"]["stages"]["canary"] = {**STAGES["canary"], "approvals": DEMANDS}
+    await scene.kubectl.apply(policy)
     return model
 
 
