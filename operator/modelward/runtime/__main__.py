@@ -25,7 +25,6 @@ from modelward.runtime.keys import ModelKey
 from modelward.runtime.kube import KubeClient, NoCluster
 from modelward.runtime.notifying import Notifier, NotifyMetrics
 from modelward.runtime.portfolio import PortfolioMetrics
-from modelward.runtime.portfolio import PortfolioMetrics
 from modelward.runtime.queue import WorkQueue
 from modelward.runtime.settings import Settings, load
 from modelward.runtime.telemetry import Telemetry
