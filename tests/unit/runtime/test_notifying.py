@@ -250,6 +250,7 @@ async def test_the_next_leader_goes_on_where_the_last_one_ended(scene: Scene) ->
             assert (await heard.event())["id"] == meanwhile
             last = scene.record("Promoted")
             assert (await heard.event())["id"] == last
+        await scene.counted("sent_total", "tickets", 4)
         assert scene.count("sent_total", "tickets") == 4, "nothing was sent twice"
 
 
