@@ -8,12 +8,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib import resources
-
-from jinja2 import Environment, StrictUndefined
 
 from modelward.api.types import format_duration
 from modelward.cli.explain_text import bad_share, clock, interval, result_of
+from modelward.cli.page import rendered
 from modelward.lifecycle.explanation import Explanation, GateExplained, Histogram
 from modelward.lifecycle.gates.wording import number, percent
 from modelward.lifecycle.track import Point
@@ -28,16 +26,15 @@ _LONGEST_LABEL = 24
 
 def report(explained: Explanation) -> str:
     """The whole page."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
-        "clock": clock,
-        "number": lambda value: "" if value is None else number(value),
-        "bad_share": bad_share,
-        "result_of": result_of,
-        "count": lambda value: "" if value is None else f"{round(value):,}",
-    }
-    source = resources.files("modelward.cli").joinpath(_TEMPLATE).read_text("utf-8")
-    return environment.from_string(source).render(
+    return rendered(
+        _TEMPLATE,
+        {
+            "clock": clock,
+            "number": lambda value: "" if value is None else number(value),
+            "bad_share": bad_share,
+            "result_of": result_of,
+            "count": lambda value: "" if value is None else f"{round(value):,}",
+        },
         explained=explained,
         interval=interval,
         histograms=[draw_histogram(histogram, row) for row, histogram in enumerate(explained.histograms)],
