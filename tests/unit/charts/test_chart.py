@@ -1,18 +1,13 @@
 """The chart's rights and the operator's calls: what is granted is what is used."""
 
-import re
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-TEMPLATE = Path(__file__).parents[3] / "charts" / "modelward" / "templates" / "rbac.yaml"
+from tests.unit.charts.rendering import objects
 
 
 def rules(kind: str) -> list[dict[str, Any]]:
-    plain = re.sub(r"^\{\{-.*\}\}$", "", TEMPLATE.read_text(), flags=re.MULTILINE)
-    documents = yaml.safe_load_all(re.sub(r"\{\{.*?\}\}", "x", plain.replace("labels: {{-", "labels: {{")))
-    return next(document["rules"] for document in documents if document and document["kind"] == kind)
+    found: list[dict[str, Any]] = next(one["rules"] for one in objects(kind) if one["metadata"]["name"] == "modelward")
+    return found
 
 
 def test_no_right_is_a_wildcard() -> None:
