@@ -13,6 +13,9 @@ from modelward.lifecycle.snapshot import Policy, Problem
 
 _GATED = {GateStage.VALIDATION: "validation", GateStage.SHADOW: "shadow", GateStage.CANARY: "canary"}
 
+NOT_PINNED = {"applies_to", "identity_map"}
+"""What a rollout is not pinned to."""
+
 # Fields of a gate in which a smaller number is the stricter one, and those in which a larger one is.
 _STRICTER_WHEN_SMALLER = frozenset(
     {
@@ -110,7 +113,7 @@ def _query_refused(policy: LifecyclePolicy, gate: str, source: str) -> Problem:
 
 def policy_digest(name: str, spec: LifecyclePolicySpec) -> str:
     """Digest of what a rollout is pinned to: stages and demands, neither where the policy applies nor who is who."""
-    return digest_of_model(spec, exclude={"applies_to", "identity_map"})
+    return digest_of_model(spec, exclude=NOT_PINNED)
 
 
 def _with_gate(gates: tuple[Gate, ...], added: ModelGate) -> tuple[Gate, ...] | Problem:

@@ -7,7 +7,7 @@ refused, so staleness costs a retry and never evidence.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from modelward.api import reasons
-from modelward.api.digests import version_digest
-from modelward.api.lifecycle_policy import LifecyclePolicy, LifecyclePolicySpec
+from modelward.api.digests import digest_of, version_digest
+from modelward.api.lifecycle_policy import IdentityMap, LifecyclePolicy, LifecyclePolicySpec
 from modelward.api.model import Model, Route
 from modelward.api.model_approval import ModelApproval
 from modelward.api.model_audit_record import ModelAuditRecordSpec
@@ -132,7 +132,8 @@ class Observer:
         unreadable = _unreadable(raw_versions)
         readable = {version: found for version, found in raw_versions.items() if version not in unreadable}
         versions = _versions(model, readable, revisions, deployed, served, refused)
-        policy, policy_problem = await self._policy(model)
+        offered, broken = self._offered()
+        policy, policy_problem = await self._policy(model, offered, broken)
         view = _route_view(model, route, served.get(""))
         approvals = self._about(MODEL_APPROVALS, ModelApproval, model)
         judged = {
@@ -148,7 +149,7 @@ class Observer:
             unreadable=unreadable,
             policy=policy,
             policy_problem=policy_problem,
-            pinned=_pinned(revisions),
+            pinned=_pinned(revisions, status, offered, policy),
             route=view,
             gateway_problem=await self._gateway_problem(model, view),
             conflict=taken or self._conflict(model),
@@ -218,7 +219,8 @@ class Observer:
                 filled[version] = replace(view, baseline_problem=f"{where}: {baseline}")
         return filled
 
-    async def _policy(self, model: Model) -> tuple[Policy | None, Problem | None]:
+    def _offered(self) -> tuple[list[LifecyclePolicy], str]:
+        """All policies that can be read, and what is wrong with the others, as the end of a sentence."""
         offered: list[LifecyclePolicy] = []
         broken = ""
         for raw in self.cache.list(LIFECYCLE_POLICIES):
@@ -226,6 +228,11 @@ class Observer:
                 offered.append(LifecyclePolicy.model_validate(raw))
             except ValidationError as error:
                 broken += f"; policy {raw['metadata']['name']!r} cannot be read: {_first_error('spec', error)}"
+        return offered, broken
+
+    async def _policy(
+        self, model: Model, offered: Sequence[LifecyclePolicy], broken: str
+    ) -> tuple[Policy | None, Problem | None]:
         labels: Mapping[str, str] = {}
         if any(policy.spec.applies_to.namespace_selector.match_labels for policy in offered):
             namespace = await self.kube.get(NAMESPACES, None, model.metadata.namespace)
@@ -446,9 +453,11 @@ def _kept_view(model: Model, revision: Object) -> VersionView | None:
         return None
     version = version_of(model.metadata.name, revision["metadata"]["name"])
     try:
-        spec = ModelVersionSpec.model_validate(revision["data"]["spec"])
+        spec = _content(revision["data"], ModelVersionSpec, version_digest, {"deprecation"})
+        if (spec.model, spec.version) != (model.metadata.name, version):
+            raise ValueError(f"it is a copy of {spec.version} of {spec.model}")
         return VersionView(version, spec, str(revision["data"]["digest"]), live=False, baseline=spec.baseline)
-    except (KeyError, TypeError, ValidationError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         logger.warning("the kept copy of a version, %s, cannot be read: %s", _name(revision), error)
         return None
 
@@ -508,19 +517,53 @@ def _deployed_otherwise(deployment: Object | None, view: VersionView) -> bool:
     return deployed is not None and deployed != view.digest
 
 
-def _pinned(revisions: Iterable[Object]) -> dict[str, Policy]:
-    """The kept policies, by the digest that they are pinned by; a rollout whose policy cannot be read is ended."""
+def _pinned(
+    revisions: Iterable[Object], status: ModelStatus, offered: Iterable[LifecyclePolicy], now: Policy | None
+) -> dict[str, Policy]:
+    """The kept policies, by the digest that they are pinned by; a rollout whose policy cannot be read is ended.
+
+    Who is who is no part of the digest, so that it is not taken from a copy, which anybody may have written: it is what the
+    policy of that name says now, or the one that applies now.
+    """
+    people = {policy.metadata.name: policy.spec.identity_map for policy in offered}
+    otherwise = now.spec.identity_map if now else IdentityMap()
+    rollout = status.rollout
     pinned: dict[str, Policy] = {}
     for revision in revisions:
         if (revision["metadata"].get("labels") or {}).get(KEPT_LABEL) != "Policy":
             continue
         try:
             data = revision["data"]
-            spec = LifecyclePolicySpec.model_validate(data["spec"])
-            pinned[data["digest"]] = Policy(data["name"], data["digest"], spec)
-        except (KeyError, TypeError, ValidationError) as error:
+            digest = str(data["digest"])
+            name = rollout.policy if rollout and rollout.policy_digest == digest else str(data["name"])
+            spec = _content(
+                data, LifecyclePolicySpec, lambda read: policies.policy_digest("", read), {"appliesTo", "identityMap"}
+            )
+            known = people.get(name, otherwise)
+            pinned[digest] = Policy(name, digest, spec.model_copy(update={"identity_map": known}))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             logger.warning("the kept policy %s cannot be read: %s", _name(revision), error)
     return pinned
+
+
+def _content(
+    data: Mapping[str, Any], kind: type[Kind], digest: Callable[[Kind], str], outside: Collection[str]
+) -> Kind:
+    """What a copy holds, if it gives the digest that the copy claims: a copy can be written by others than the operator.
+
+    outside: the fields that are no part of the digest.
+
+    Raises:
+        ValueError: it gives another digest.
+    """
+    spec = kind.model_validate(data["spec"])
+    if digest(spec) == data["digest"]:
+        return spec
+    # Made by a release with other defaults: what it made the digest of is what it kept.
+    canonical = {key: value for key, value in (data.get("canonical") or data["spec"]).items() if key not in outside}
+    if digest_of(canonical) == data["digest"]:
+        return kind.model_validate(canonical)
+    raise ValueError(f"its content does not give the digest {data['digest']}, so that it is not what was kept")
 
 
 def _route_view(model: Model, route: Object | None, switched: Object | None) -> RouteView | None:

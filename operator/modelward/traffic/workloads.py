@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from modelward.api.digests import NOT_OF_A_VERSION, canonical_of
 from modelward.api.model import Model
+from modelward.lifecycle.policies import NOT_PINNED
 from modelward.lifecycle.snapshot import Policy, VersionView
 from modelward.traffic.names import child_name, labels_of, metadata_of
 
@@ -52,8 +54,13 @@ def build_autoscaler(model: Model, view: VersionView) -> dict[str, Any] | None:
 
 
 def build_kept_version(model: Model, view: VersionView) -> dict[str, Any]:
-    """A copy of a version's spec, made when it is first deployed: pruning the ModelVersion takes nothing down."""
-    data = {"digest": view.digest, "spec": view.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)}
+    """A copy of a version's spec, made when it is first deployed: pruning the ModelVersion takes nothing down.
+
+    `canonical` is what its digest was made of, so that a release with other defaults can still tell it from a forged one.
+    """
+    spec = view.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    canonical = canonical_of(view.spec, NOT_OF_A_VERSION)
+    data = {"digest": view.digest, "spec": spec, **({"canonical": canonical} if canonical != spec else {})}
     return _revision(model, child_name(model.metadata.name, view.version), "Version", data, view.version)
 
 
@@ -63,6 +70,7 @@ def build_kept_policy(model: Model, policy: Policy) -> dict[str, Any]:
         "digest": policy.digest,
         "name": policy.name,
         "spec": policy.spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "canonical": canonical_of(policy.spec, NOT_PINNED),
     }
     return _revision(model, kept_policy_name(model.metadata.name, policy.digest), "Policy", data)
 
