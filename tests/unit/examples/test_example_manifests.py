@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from examples.tumor_screening.demo import claiming, requesting
 from examples.tumor_screening.render import version_manifest
 from examples.tumor_screening.train import VERSIONS
 from modelward.api.lifecycle_policy import LifecyclePolicy
@@ -42,15 +43,29 @@ def test_the_policy_of_the_demo_differs_from_the_shipped_one_in_durations_and_sa
     assert without_durations_and_sample_sizes(demo) == without_durations_and_sample_sizes(shipped)
 
 
-def test_the_policy_of_the_demo_is_valid() -> None:
-    LifecyclePolicy.model_validate(read(MANIFESTS / "policy-demo.yaml"))
-
-
-def test_the_example_has_all_that_its_policy_asks_of_the_register(artifacts: Path) -> None:
-    policy = LifecyclePolicy.model_validate(read(MANIFESTS / "policy-demo.yaml")).spec
+@pytest.mark.parametrize(("policy", "version"), [("policy-demo", "v2"), ("policy-high-demo", "v5")])
+def test_the_example_has_all_that_its_policies_ask_of_the_register(artifacts: Path, policy: str, version: str) -> None:
+    demanded = LifecyclePolicy.model_validate(read(MANIFESTS / f"{policy}.yaml")).spec
     model = Model.model_validate(read(MANIFESTS / "model.yaml"))
-    version = ModelVersion.model_validate(version_manifest("v2", artifacts, "image:1")).spec
-    assert missing(model, version, policy) == ()
+    spec = ModelVersion.model_validate(version_manifest(version, artifacts, "image:1")).spec
+    assert missing(model, spec, demanded) == ()
+
+
+def test_the_demo_asks_people_of_the_roles_that_the_shipped_policy_asks() -> None:
+    shipped = read(PROJECT / "charts" / "modelward" / "policies" / "high.yaml")["spec"]["stages"]
+    demo = read(MANIFESTS / "policy-high-demo.yaml")["spec"]["stages"]
+    asked = [*shipped["validation"]["approvals"], *shipped["canary"]["approvals"]]
+    assert [(demand["role"], demand["independent"]) for demand in demo["canary"]["approvals"]] == [
+        (demand["role"], demand["independent"]) for demand in asked
+    ]
+
+
+def test_a_promotion_and_a_change_of_tier_each_change_one_line_of_the_manifest() -> None:
+    before = (MANIFESTS / "model.yaml").read_text()
+    spec = yaml.safe_load(claiming(requesting(before, "v5"), "High"))["spec"]
+    assert (spec["production"]["version"], spec["riskTier"]) == ("v5", "High")
+    after = claiming(requesting(before, "v5"), "High").splitlines()
+    assert sum(new != old for new, old in zip(after, before.splitlines(), strict=True)) == 2
 
 
 @pytest.mark.parametrize("version", VERSIONS)
