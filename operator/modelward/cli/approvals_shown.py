@@ -59,8 +59,8 @@ def _head(console: Console, case: Case, row: PendingApproval | None) -> None:
     if case.policy_problem:
         console.print(Text(f"Note: {clean(case.policy_problem)}.", style="yellow"), soft_wrap=True)
     if row is not None:
-        due = "now" if row.due else "later"
-        label(console, "Asked for", f"{row.missing} as {row.role}, before {row.before}; the rollout waits for it {due}")
+        due = "the rollout waits for it" if row.due else "the rollout does not wait for it yet"
+        label(console, "Asked for", f"approval as {row.role} before {row.before}, {row.missing} missing; {due}")
 
 
 def _changes(console: Console, case: Case) -> None:

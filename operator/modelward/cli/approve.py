@@ -274,7 +274,8 @@ def _drafted(cluster: Cluster, model: str, wish: _Wish, approver: str, now: date
     show(console, case, row)
     spec = _spec(wish, case, row)
     digest = str(spec["subjectDigest"])
-    label(console, "\nDigest", digest)
+    console.print()
+    label(console, "Digest", digest)
     return _Draft(spec, digest, tuple(_doubts(case, row, wish, approver)))
 
 

@@ -73,7 +73,8 @@ def request(
     )
     console.print(Text("To hand to them:", style="bold"))
     for row in case.asked:
-        console.print(clean(_text(case, row, standing=standing)), markup=False, soft_wrap=True)
+        for line in _text(case, row, standing=standing):
+            console.print(clean(line), markup=False, soft_wrap=True)
 
 
 def may_count(
@@ -157,16 +158,18 @@ def _any_metric(case: Case) -> tuple[str, str]:
     return (found[0][0], found[0][1].spec.metrics[0].name) if found else ("holdout", "auc")
 
 
-def _text(case: Case, row: PendingApproval, *, standing: bool) -> str:
+def _text(case: Case, row: PendingApproval, *, standing: bool) -> tuple[str, str]:
+    """What is asked, and the command that decides."""
     model, namespace = case.model.metadata.name, case.model.metadata.namespace
     if standing:
         evaluation, metric = _any_metric(case)
         return (
-            f"Please decide whether routine retrains of {model} ({namespace}) need no look of yours as {row.role}:\n"
+            f"Please decide whether routine retrains of {model} ({namespace}) need no look of yours as {row.role}:",
             f"  modelward approve {model} -n {namespace} --role {row.role} --standing 12 --bound {evaluation}/{metric}=0.005"
-            f" --expires 180d"
+            " --expires 180d",
         )
     return (
-        f"Please decide on {case.version} of {model} ({namespace}) as {row.role}, before {row.before}. It is {row.subject_digest}.\n"
-        f"  modelward approve {model} -n {namespace} --version {case.version} --role {row.role}"
+        f"Please decide on {case.version} of {model} ({namespace}) as {row.role}, before {row.before}. Its digest is"
+        f" {row.subject_digest}.",
+        f"  modelward approve {model} -n {namespace} --version {case.version} --role {row.role}",
     )

@@ -260,7 +260,7 @@ def test_before_the_promotion_it_is_told_who_will_be_asked_for_what(run: Any, si
     for each in manifests:
         ModelApproval.model_validate(each | {"metadata": {"name": "x"}})
         assert each["spec"]["subjectDigest"] == situation.digest()
-    assert "modelward approve credit-risk -n lending --version v8 --role risk" in said
+    assert "  modelward approve credit-risk -n lending --version v8 --role risk" in said.splitlines()
     assert "http" not in said[said.index("To hand to them:") :]
 
 
