@@ -16,6 +16,7 @@ from modelward.cli.impact import impact
 from modelward.cli.lint import lint
 from modelward.cli.policy import policy
 from modelward.cli.reject import reject
+from modelward.cli.report import report
 from modelward.cli.request import request
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ app.command()(approve)
 app.command()(reject)
 app.command()(impact)
 app.command(name="discover")(discover_workloads)
+app.command()(report)
 app.command()(lint)
 app.add_typer(policy, name="policy")
 audit.command()(copy)
