@@ -18,6 +18,7 @@ from modelward.cli.policy import policy
 from modelward.cli.reject import reject
 from modelward.cli.report import report
 from modelward.cli.request import request
+from modelward.cli.simulate import simulate
 
 app = typer.Typer(
     name="modelward",
@@ -37,6 +38,7 @@ app.command()(impact)
 app.command(name="discover")(discover_workloads)
 app.command()(report)
 app.command()(lint)
+app.command()(simulate)
 app.add_typer(policy, name="policy")
 audit.command()(copy)
 audit.command()(schema)
