@@ -134,12 +134,13 @@ async def test_it_writes_nothing_but_events(api_server: ApiServer, chart_rights:
     assert {(resource.plural, verb) for resource, verb in writes} == {("events", "create")}
 
 
-async def test_the_operator_shows_it_among_its_metrics(api_server: ApiServer, tmp_path: Path) -> None:
+async def test_the_operator_shows_it_and_the_portfolio_among_its_metrics(api_server: ApiServer, tmp_path: Path) -> None:
     namespace = a_namespace(api_server, opts_in=True)
     options = ("--namespace", namespace, "--discovery-seconds", "1")
     wanted = f'modelward_unregistered_workloads{{namespace="{namespace}"}} 3.0'
     async with asyncio.timeout(40), running(api_server, namespace, tmp_path / "log", *options) as operator:
         await operator.until("/metrics", lambda _, text: wanted in text)
+        await operator.until("/metrics", lambda _, text: "modelward_models 1.0" in text.splitlines())
         operator.process.terminate()
         assert await operator.process.wait() == 0, operator.log.read_text()
     assert "Traceback" not in operator.log.read_text()
