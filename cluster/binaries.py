@@ -91,6 +91,13 @@ GO_PROGRAMS: tuple[GoProgram, ...] = (
 TEST_PROGRAMS: tuple[GoProgram, ...] = (
     # Object storage with object lock, 44 MB; a minute and a half on two cores.
     GoProgram("versitygw", "versitygw", "github.com/versity/versitygw/cmd/versitygw"),
+    # What judges rules of alerts. In a module of its own, so that its pins build no Prometheus anew.
+    GoProgram(
+        "promtool",
+        "promtool",
+        "github.com/prometheus/prometheus/cmd/promtool",
+        tags="remove_all_sd,enable_kubernetes_sd",
+    ),
 )
 _BY_NAME = {program.name: program for program in (*GO_PROGRAMS, *TEST_PROGRAMS)}
 CLIENTS = ("kubectl", "helm")

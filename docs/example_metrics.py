@@ -21,13 +21,17 @@ from modelward.api.status import (
     VersionReference,
     WeightStatus,
 )
+from modelward.runtime.cache import Cache
 from modelward.runtime.clock import SystemClock
 from modelward.runtime.discovering import unregistered_gauge
 from modelward.runtime.exporting import ExportMetrics
 from modelward.runtime.keys import ModelKey
 from modelward.runtime.kube import MODELS
+from modelward.runtime.notifying import NotifyMetrics
+from modelward.runtime.portfolio import PortfolioMetrics
 from modelward.runtime.telemetry import Telemetry
 
+BOUND = 0.2
 NAMESPACE, MODEL = "lending", "credit-risk"
 WELL = {
     "Ready": ("True", "Promoted"),
@@ -81,6 +85,8 @@ class Operator:
         self.telemetry.watch_leadership(lambda: True)
         self._export = ExportMetrics(self.telemetry.registry, clock)
         self._unregistered = unregistered_gauge(self.telemetry.registry)
+        PortfolioMetrics(self.telemetry.registry, Cache(), clock, lambda: True)
+        NotifyMetrics(self.telemetry.registry).waiting.labels("tickets").set(7 if troubled else 0)
         self._report(clock.now())
 
     def page(self) -> bytes:
@@ -136,7 +142,7 @@ def status(now: datetime, trouble: Mapping[str, tuple[str, str]]) -> ModelStatus
             mirrors=(WeightStatus(version="v9", percent=100),),
             changed_at=now,
         ),
-        gates=(_row("errors", Stage.CANARY, "v8", 0.002, now),),
+        gates=(_row("errors", Stage.CANARY, "v8", 0.4 if trouble else 0.002, now),),
         monitoring=MonitoringStatus(
             version="v7", since=long_ago, gates=(_row("drift", Stage.PRODUCTION, "v7", 0.04, now),)
         ),
@@ -165,13 +171,13 @@ def _row(name: str, stage: Stage, version: str, figure: float, at: datetime) -> 
         name=name,
         stage=stage,
         version=version,
-        result="Pass",
-        reason="Passed",
+        result="Pass" if figure < BOUND else "Fail",
+        reason="Passed" if figure < BOUND else "Failed",
         message="",
         figure=figure,
         low=figure / 2,
         high=figure * 2,
-        bound=0.2,
+        bound=BOUND,
         samples=5000,
         at=at,
     )
