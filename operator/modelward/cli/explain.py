@@ -43,6 +43,9 @@ def explain(
     html: Annotated[
         Path | None, typer.Option("--html", help="Also write a report of one file, which needs no network.")
     ] = None,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Also print KS, Wasserstein-1 and p-values of each feature at one look.")
+    ] = False,
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TABLE,
     namespace: Namespace = "",
     context: Context = "",
@@ -50,8 +53,8 @@ def explain(
 ) -> None:
     """Show why a version was let go on, was held, or failed.
 
-    Prints the evidence of the latest decision: the verdict of every gate with its figure, interval and bound; every feature
-    that a drift or data quality gate looks at; and the five features that differ most as bars. It needs the right to get
+    Prints the evidence of the latest decision: the verdict of every gate with its figure, interval and bound; how both versions
+    run; every feature that a drift or data quality gate looks at; and the five features that differ most as bars. It needs the right to get
     Models, ModelVersions and, for a baseline that is kept in one, ConfigMaps.
 
     **Examples**
@@ -66,7 +69,7 @@ def explain(
     if html is not None:
         _write(html, report(explained))
     if output is Output.TABLE:
-        print_explanation(console_for_output(), explained)
+        print_explanation(console_for_output(), explained, wide)
     elif output is Output.JSON:
         typer.echo(json.dumps(plain(explained), indent=2, ensure_ascii=False))
     else:

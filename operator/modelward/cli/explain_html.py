@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from modelward.api.types import format_duration
+from modelward.cli.explain_figures import ONE_LOOK, distance_bounds, operation_rows, p_value
 from modelward.cli.explain_text import bad_share, clock, interval, result_of
 from modelward.cli.page import rendered
 from modelward.lifecycle.explanation import Explanation, GateExplained, Histogram
@@ -32,11 +33,15 @@ def report(explained: Explanation) -> str:
             "clock": clock,
             "number": lambda value: "" if value is None else number(value),
             "bad_share": bad_share,
+            "distance_bounds": distance_bounds,
+            "p_value": p_value,
             "result_of": result_of,
             "count": lambda value: "" if value is None else f"{round(value):,}",
         },
         explained=explained,
         interval=interval,
+        operation_rows=operation_rows(explained.operations),
+        one_look=ONE_LOOK,
         histograms=[draw_histogram(histogram, row) for row, histogram in enumerate(explained.histograms)],
         tracks=[draw_track(gate, row) for row, gate in enumerate(explained.gates) if len(_measured(gate)) > 1],
     )

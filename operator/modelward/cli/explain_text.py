@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from modelward.cli.explain_figures import ONE_LOOK, distance_bounds, operation_rows, p_value
 from modelward.lifecycle.explanation import (
     BadShare,
     DriftTable,
@@ -16,6 +17,7 @@ from modelward.lifecycle.explanation import (
     QualityTable,
 )
 from modelward.lifecycle.gates.wording import number, percent
+from modelward.lifecycle.operations import Operations
 
 WORST = 5
 """Features that are drawn; all of them are in the report that --html writes."""
@@ -26,6 +28,7 @@ _LEGEND = (
     "debiased: the distance less what sampling noise alone adds. critical: what 5 of 100 single looks exceed when nothing"
     " has drifted. at least: a lower bound of the total variation that holds at every look; above 0, the difference is real."
 )
+_NARROW = "KS, Wasserstein-1 and p-values of each feature at one look: --wide"
 _STYLES = {
     "Pass": "green",
     "Fail": "bold red",
@@ -46,16 +49,22 @@ def console_for_output() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=PIPED_WIDTH)
 
 
-def print_explanation(console: Console, explained: Explanation) -> None:
-    """Head, gates, features, and the worst features as bars."""
+def print_explanation(console: Console, explained: Explanation, wide: bool = False) -> None:
+    """Head, gates, operations, features, and the worst features as bars; what decides nothing only when asked for."""
     _print_head(console, explained)
     for note in explained.notes:
         console.print(Text(f"Note: {clean(note)}", style="yellow"), soft_wrap=True)
     _print_gates(console, explained.gates)
+    if explained.operations:
+        _print_operations(console, explained.operations)
     for drift in explained.drift:
         _print_drift(console, drift)
     if explained.drift:
-        console.print(Text(_LEGEND, style="dim"), soft_wrap=True)
+        console.print(Text(_LEGEND if wide else f"{_LEGEND} {_NARROW}.", style="dim"), soft_wrap=True)
+    if explained.drift and wide:
+        for drift in explained.drift:
+            _print_one_look(console, drift)
+        console.print(Text(ONE_LOOK, style="dim"), soft_wrap=True)
     for quality in explained.quality:
         _print_quality(console, quality)
     for histogram in explained.histograms[:WORST]:
@@ -137,6 +146,15 @@ def _print_gates(console: Console, gates: Sequence[GateExplained]) -> None:
         console.print(Text.assemble((f"{clean(gate.name)}: ", "bold"), clean(gate.sentence)), soft_wrap=True)
 
 
+def _print_operations(console: Console, versions: Sequence[Operations]) -> None:
+    table = bare_table("", *(version.role.upper() for version in versions))
+    for label, cells in operation_rows(versions, _BINS):
+        table.add_row(_text(label), *(_text(cell) for cell in cells))
+    names = " and ".join(version.version for version in versions)
+    title = f"Operations of {names} since their pods started (95 % intervals of one look, by which nothing is decided)"
+    _print_table(console, title, table)
+
+
 def _print_drift(console: Console, drift: DriftTable) -> None:
     table = bare_table("FEATURE", "VERDICT", "DISTANCE", "DEBIASED", "CRITICAL", "AT LEAST", "VALUES")
     for feature in drift.features:
@@ -154,6 +172,24 @@ def _print_drift(console: Console, drift: DriftTable) -> None:
         f"Gate {drift.gate}: {drift.method} against the {drift.reference.lower()}, threshold {number(drift.threshold)}"
     )
     _print_table(console, title, table)
+
+
+def _print_one_look(console: Console, drift: DriftTable) -> None:
+    table = bare_table("FEATURE", "KS", "WASSERSTEIN-1", "P", "ADJUSTED P")
+    for feature in drift.features:
+        once = feature.one_look
+        cells = (
+            ("unknown", "", "", "")
+            if once is None
+            else (
+                distance_bounds(once.ks),
+                distance_bounds(once.wasserstein),
+                p_value(once.p_value),
+                p_value(once.adjusted),
+            )
+        )
+        table.add_row(_text(feature.feature), *cells)
+    _print_table(console, f"Gate {drift.gate}, one look, which does not decide", table)
 
 
 def _print_quality(console: Console, quality: QualityTable) -> None:

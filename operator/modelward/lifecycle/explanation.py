@@ -8,7 +8,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import cast
 
 import numpy as np
@@ -20,7 +19,7 @@ from modelward.api.status import GateStatus, ModelStatus, MonitoringStatus, Stag
 from modelward.api.types import format_duration
 from modelward.lifecycle import evidence as evidence_of
 from modelward.lifecycle.evidence import Evidence, Inputs
-from modelward.lifecycle.gates.bins import Bins, Distribution, common_bins
+from modelward.lifecycle.gates.bins import Bins, Distribution, common_bins, edge_labels
 from modelward.lifecycle.gates.data_quality import DataQualityKind, JudgedCheck
 from modelward.lifecycle.gates.distributions import (
     Compared,
@@ -31,6 +30,8 @@ from modelward.lifecycle.gates.distributions import (
 )
 from modelward.lifecycle.gates.registry import kind_for
 from modelward.lifecycle.gates.verdict import GateContext, State
+from modelward.lifecycle.one_look import OneLook, look_once
+from modelward.lifecycle.operations import Operations, operations_of
 from modelward.lifecycle.track import Point
 from modelward.stats import distances
 from modelward.stats.increments import lifetime
@@ -75,6 +76,7 @@ class FeatureDrift:
     at_least: float | None  # lower bound of the total variation, valid at all looks: above zero, the difference is real
     values: float | None
     because: str = ""  # why nothing is known
+    one_look: OneLook | None = None  # what usual tests say of the same counts, which decides nothing
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ class Explanation:
     drift: tuple[DriftTable, ...] = ()
     quality: tuple[QualityTable, ...] = ()
     histograms: tuple[Histogram, ...] = ()  # the worst first
+    operations: tuple[Operations, ...] = ()  # of the candidate, then of the incumbent
 
 
 def explained_version(status: ModelStatus) -> str | None:
@@ -216,6 +219,7 @@ def _explained(
         drift=tuple(table for table, _ in tables),
         quality=tuple(_quality_tables(terms)) if terms else (),
         histograms=tuple(_histograms(terms, tables)) if terms else (),
+        operations=operations_of(terms.evidence, terms.gates, version, terms.inputs.incumbent) if terms else (),
     )
 
 
@@ -408,12 +412,15 @@ def _drift_tables(terms: _Terms) -> Iterator[tuple[DriftTable, list[Finding]]]:
             method="PSI" if spec.method is DistanceMethod.PSI else "JS distance",
             reference=spec.reference.value,
             threshold=spec.threshold,
-            features=tuple(_feature_drift(finding, spec.method) for finding in ordered),
+            features=tuple(
+                _feature_drift(finding, spec.method, once)
+                for finding, once in zip(ordered, look_once([each.compared for each in ordered]), strict=True)
+            ),
         )
         yield table, findings
 
 
-def _feature_drift(finding: Finding, method: DistanceMethod) -> FeatureDrift:
+def _feature_drift(finding: Finding, method: DistanceMethod, one_look: OneLook | None) -> FeatureDrift:
     compared = finding.compared
     if compared is None:
         return FeatureDrift(finding.name, "unknown", None, None, None, None, None, finding.problem or "")
@@ -432,6 +439,7 @@ def _feature_drift(finding: Finding, method: DistanceMethod) -> FeatureDrift:
         critical=critical,
         at_least=finding.certain,
         values=float(observed.sum()),
+        one_look=one_look,
     )
 
 
@@ -581,9 +589,7 @@ def _shares(bins: Bins, distribution: Distribution | None) -> tuple[float, ...] 
 def _labels(bins: Bins) -> tuple[str, ...]:
     if bins.edges is None:
         return (*(bins.categories or ()), OTHERS)
-    edges = [f"{edge:.6g}" for edge in bins.edges]
-    between = [f"{low} to {high}" for low, high in pairwise(edges)]
-    return (f"up to {edges[0]}", *between, f"above {edges[-1]}")
+    return edge_labels(bins.edges)
 
 
 def _clock(time: datetime) -> str:

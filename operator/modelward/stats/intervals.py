@@ -20,6 +20,21 @@ class Bounds:
     high: Floats
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """One figure with its interval as plain numbers; high is None where there is no upper end."""
+
+    value: float
+    low: float
+    high: float | None
+
+
+def estimate_of(bounds: Bounds) -> Estimate | None:
+    """Bounds of a single figure, for people and programs to read; None when nothing is known."""
+    value, low, high = (float(end) for end in (bounds.estimate, bounds.low, bounds.high))
+    return Estimate(value, low, high if np.isfinite(high) else None) if np.isfinite(value) else None
+
+
 def normal_quantile(alpha: ArrayLike) -> Floats:
     """The z that a standard normal exceeds with probability alpha."""
     return -np.asarray(_special.ndtri(alpha), dtype=np.float64)

@@ -87,7 +87,13 @@ def test_a_program_reads_the_same_values(run, stage, output):
     assert (read["model"], read["version"], read["stage"], read["incumbent"]) == ("credit-risk", "v8", "Canary", "v7")
     assert [(each["name"], each["result"]) for each in read["gates"]][-1] == ("quality", "Fail")
     assert len(read["gates"][0]["track"]) == 30
-    assert read["drift"][0]["features"][0] | {"distance": 0, "debiased": 0, "critical": 0, "atLeast": 0} == {
+    assert read["drift"][0]["features"][0] | {
+        "distance": 0,
+        "debiased": 0,
+        "critical": 0,
+        "atLeast": 0,
+        "oneLook": 0,
+    } == {
         "feature": "income",
         "verdict": "drifted",
         "distance": 0,
@@ -96,7 +102,17 @@ def test_a_program_reads_the_same_values(run, stage, output):
         "atLeast": 0,
         "values": 12000.0,
         "because": "",
+        "oneLook": 0,
     }
+    assert set(read["drift"][0]["features"][0]["oneLook"]) == {"ks", "wasserstein", "pValue", "adjusted"}
+    candidate, incumbent = read["operations"]
+    assert (candidate["version"], candidate["requests"], candidate["podsRead"]) == ("v8", 12000.0, 1)
+    assert candidate["latency"][2] == {
+        "quantile": 0.99,
+        "seconds": {"value": 1.0, "low": 1.0, "high": None},
+        "saturated": True,
+    }
+    assert incumbent["unknown"] == {"confidence": "no gate reads its prediction"}
     assert read["quality"][0]["features"][0]["missing"]["bound"] == 0.02
     assert sum(read["histograms"][0]["candidate"]) == pytest.approx(1)
 
@@ -132,9 +148,48 @@ def test_the_page_has_a_picture_of_every_feature_and_of_every_gate_over_time(run
         *(f"Shares of {name} by bin" for name in ("income", "region", "age", "prediction")),
     ]
     assert all(picture.findtext("desc") for picture in pictures)
-    assert "up to 20000: baseline 10 %, incumbent 9.9 %, candidate 35.1 %" in (pictures[5].findtext("desc") or "")
+    income = pictures[len(GATES)]
+    assert "up to 20000: baseline 10 %, incumbent 9.9 %, candidate 35.1 %" in (income.findtext("desc") or "")
     assert len(pictures[0].findall("circle")) == 30
-    assert len(pictures[5].findall("rect")) == 15
+    assert len(income.findall("rect")) == 15
+
+
+def test_the_page_shows_operations_and_marks_what_does_not_decide(run, stage, tmp_path):
+    text = page(run, stored(stage), tmp_path)
+    assert "<td>at least 1 s (beyond the highest bucket)</td>" in text
+    assert text.count('<th scope="colgroup" colspan="4" class="soft">One look, which does not decide</th>') == 3
+    assert '<td class="number soft">&lt;1e-16</td>' in text
+
+
+def test_operations_say_of_both_versions_how_they_run_and_why_something_is_unknown(run, stage):
+    said = run(stored(stage)).stdout
+    assert "Operations of v8 and v7 since their pods started" in said
+    assert re.search(r"^since +2026-02-28 23:00:00 UTC, 10h31m", said, re.MULTILINE)
+    assert re.search(r"^requests +12,000 +36,000", said, re.MULTILINE)
+    assert re.search(r"^latency p95 +0\.4552 s \(0\.25 to 0\.5\)", said, re.MULTILINE)
+    assert re.search(r"^latency p99 +at least 1 s \(beyond the highest bucket\)", said, re.MULTILINE)
+    assert re.search(r"^scores up to 0\.1 +40 % .* unknown: no gate reads its prediction", said, re.MULTILINE)
+
+
+def test_the_wide_form_adds_what_one_look_says(run, stage):
+    narrow, wide = run(stored(stage)).stdout, run(stored(stage), "--wide").stdout
+    assert "one look, which does not decide" not in narrow
+    assert "KS, Wasserstein-1 and p-values of each feature at one look: --wide" in narrow
+    assert re.search(
+        r"^income +0\.3021 \(0\.3021 to 0\.5521\) +1\.215e\+04 \(25 to no upper bound\)", wide, re.MULTILINE
+    )
+    assert re.search(r"^region +none +none +<1e-16 +<1e-16", wide, re.MULTILINE)
+    assert re.search(r"^age .* 0\.9945 +0\.9945", wide, re.MULTILINE)
+
+
+def test_operations_and_the_wide_form_fit_a_hundred_columns(stage):
+    explained = explain(MODEL, status_of(stage), "v8", stage.evidence, BASELINE)
+    console = Console(file=StringIO(), width=100)
+    print_explanation(console, explained, wide=True)
+    lines = console.file.getvalue().splitlines()
+    begin = next(row for row, line in enumerate(lines) if line.startswith("Gate drift, one look"))
+    assert [line.split()[0] for line in lines[begin + 1 : begin + 5]] == ["FEATURE", "income", "region", "age"]
+    assert "its age             0s at the newest look" in console.file.getvalue()
 
 
 def test_the_page_loads_nothing_and_runs_nothing(run, stage, tmp_path):

@@ -24,8 +24,24 @@ class Fed:
 
 
 def test_the_page_shows_what_is_printed(monkeypatch):
+    command, shown = blocks()[0]
+    assert printed(monkeypatch, command) == shown
+
+
+def test_the_page_shows_a_part_of_the_wide_form(monkeypatch):
+    command, (*shown, rest) = blocks()[1]
+    lines = printed(monkeypatch, command)
+    start = lines.index(shown[0])
+    assert lines[start : start + len(shown)] == shown
+    assert rest == "..."
+
+
+def blocks():
+    found = re.findall(r"```console\n\$ modelward (.*?)\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    return [(command, text.splitlines()) for command, text in found]
+
+
+def printed(monkeypatch, command):
     monkeypatch.setattr("modelward.cli.explain.connect", lambda *_: Fed())
-    console = re.search(r"```console\n\$ modelward (.*?)\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    assert console is not None
-    printed = CliRunner().invoke(app, console[1].split()).stdout
-    assert [line.rstrip() for line in printed.splitlines()] == console[2].splitlines()
+    output = CliRunner().invoke(app, command.split()).stdout
+    return [line.rstrip() for line in output.splitlines()]

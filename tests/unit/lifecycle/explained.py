@@ -18,6 +18,8 @@ from tests.unit.gates.builders import Stage as Watched
 EDGES = (20_000.0, 40_000.0, 60_000.0, 80_000.0)
 USUAL = np.array([0.10, 0.25, 0.35, 0.20, 0.10])
 POORER = np.array([0.35, 0.30, 0.20, 0.10, 0.05])
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0)
+QUICK = (0.3, 0.45, 0.15, 0.06, 0.025, 0.015)
 REGIONS = ("north", "south", "west")
 
 BASELINE = Baseline.model_validate(
@@ -36,6 +38,7 @@ BASELINE = Baseline.model_validate(
 )
 GATES = (
     gate(name="errors", errorRate={"maxIncrease": 0.02, "abortAbove": 0.2}),
+    gate(name="slow", latency={"slo": "250ms", "maxIncrease": 0.05}),
     gate(name="drift", drift={"threshold": 0.2, "maxDriftedShare": 0.5}),
     gate(name="drift-from-v7", drift={"threshold": 0.2, "reference": "Incumbent"}, advisory=True),
     gate(name="predictions", predictionDrift={"method": "JS", "threshold": 0.1}),
@@ -53,7 +56,7 @@ class Traffic:
     """Seeded requests of one version."""
 
     def __init__(self, seed):
-        self.random = np.random.default_rng(seed)
+        self.random, self.times = np.random.default_rng(seed), np.random.default_rng(seed + 100)
 
     def counts(self, shares, total):
         return tuple(float(count) for count in self.random.multinomial(total, shares))
@@ -62,6 +65,7 @@ class Traffic:
         return {
             "requests": float(total),
             "errors": float(self.random.binomial(total, errors)),
+            "latency": Binned(SECONDS, tuple(self.times.multinomial(total, QUICK).astype(float).tolist())),
             "feature/income": Binned(EDGES, self.counts(income, total)),
             "feature/age": Binned((25.0, 35.0, 50.0, 65.0), self.counts(USUAL, total)),
             "feature/region": dict(zip((*REGIONS, "mars")[: len(regions)], self.counts(regions, total), strict=True)),

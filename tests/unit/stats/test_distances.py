@@ -71,3 +71,28 @@ def test_sampling_noise_alone_is_taken_off_the_psi():
 
 def test_a_shift_survives_taking_the_noise_off():
     assert float(distances.debiased_psi(*WITH_EMPTY_BIN)) == pytest.approx(0.5515 - 3 * 2 / 1000, abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("reference", "current", "applies"),
+    [
+        ([50, 50, 50], [50, 50, 50], True),
+        ([50, 0, 50], [50, 0, 50], True),
+        ([96, 96, 96, 96, 8], [96, 96, 96, 96, 1], True),
+        ([96, 96, 8], [96, 96, 1], False),
+        ([960, 960, 960, 960, 1], [960, 960, 960, 960, 0], False),
+        ([0, 0, 0], [50, 50, 50], False),
+        ([0, 0, 0], [0, 0, 0], False),
+    ],
+    ids=[
+        "plenty",
+        "a bin empty in both",
+        "a fifth below five",
+        "a third below five",
+        "one below one",
+        "no reference",
+        "nothing",
+    ],
+)
+def test_chi_square_needs_values_in_every_bin(reference, current, applies):
+    assert bool(distances.chi_square_applies(reference, current)) is applies

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,13 @@ class Bins:
         if "edges" in data:
             return cls(edges=tuple(map(float, data["edges"])))
         return cls(categories=tuple(data["categories"]))
+
+
+def edge_labels(edges: Sequence[float]) -> tuple[str, ...]:
+    """The bins between these edges, and the open ones at both ends, in words."""
+    written = [f"{edge:.6g}" for edge in edges]
+    between = [f"{low} to {high}" for low, high in pairwise(written)]
+    return (f"up to {written[0]}", *between, f"above {written[-1]}")
 
 
 def common_bins(reference: Distribution, live: Sequence[Distribution]) -> Bins | str:
