@@ -14,6 +14,7 @@ from modelward.cli.explain import explain
 from modelward.cli.failure import Commands
 from modelward.cli.impact import impact
 from modelward.cli.lint import lint
+from modelward.cli.plan import plan
 from modelward.cli.policy import policy
 from modelward.cli.reject import reject
 from modelward.cli.report import report
@@ -38,6 +39,7 @@ app.command()(impact)
 app.command(name="discover")(discover_workloads)
 app.command()(report)
 app.command()(lint)
+app.command()(plan)
 app.command()(simulate)
 app.add_typer(policy, name="policy")
 audit.command()(copy)
