@@ -9,6 +9,9 @@ from modelward.api import reasons
 from modelward.api.model_audit_record import AuditedApproval, AuditedGate, AuditedPolicy, ModelAuditRecordSpec
 from modelward.api.status import WeightStatus
 
+OPERATOR = "modelward"
+"""The actor of what the operator does; people's decisions are in their own names."""
+
 NOT_CARRIED_OUT = "notCarriedOut"
 """In the details of a record of that action: the numbers of the records that announced what was not done."""
 
@@ -181,9 +184,11 @@ def _judgements(records: Sequence[ModelAuditRecordSpec]) -> Iterator[Judgement]:
 
 
 def _approvals(records: Sequence[ModelAuditRecordSpec]) -> tuple[AuditedApproval, ...]:
-    """Each decision once, as it was first on record."""
+    """Each decision that a step rests on, once. That somebody decided is a record in that person's name, and says not yet that it counts."""
     found: dict[tuple[str, str], AuditedApproval] = {}
     for record in records:
+        if record.actor != OPERATOR:
+            continue
         for approval in record.approvals:
             found.setdefault((approval.name, approval.uid), approval)
     return tuple(found.values())

@@ -6,11 +6,12 @@ same again it adopts them; if it decides otherwise, the chain says that they wer
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelward.api import reasons
 from modelward.api.digests import digest_of
+from modelward.api.model_approval import Decision
 from modelward.api.model_audit_record import (
     AuditedApproval,
     AuditedGate,
@@ -20,13 +21,12 @@ from modelward.api.model_audit_record import (
 )
 from modelward.api.status import AuditHead, DecisionStatus, GateStatus, HistoryEntry, ModelStatus, TrafficStatus
 from modelward.governance.chain import Entry, Head, head_of, same_step, seal
-from modelward.governance.reconstruction import NOT_CARRIED_OUT
-from modelward.lifecycle import monitoring
+from modelward.governance.reconstruction import NOT_CARRIED_OUT, OPERATOR
+from modelward.lifecycle import decisions, monitoring
 from modelward.lifecycle.assess import Assessment
 from modelward.lifecycle.shares import stage_of
 from modelward.lifecycle.snapshot import Policy, Snapshot, VersionView
 
-OPERATOR = "modelward"
 GIT_REVISION = "modelward.dev/git-revision"
 """Annotation of a Model by which a pipeline says which revision of the manifest this is."""
 
@@ -108,7 +108,7 @@ def _entry(s: Snapshot, status: ModelStatus, assessment: Assessment, step: Histo
         policy=AuditedPolicy(name=policy.name, digest=policy.digest) if policy else None,
         gates=tuple(_gate(row) for row in _judged(s, assessment, step)),
         evidence_digest=digest_of(evidence.to_dict()) if evidence and not step.actor else "",
-        approvals=tuple(_approval(decision) for decision in _decisions(status, step)),
+        approvals=tuple(_approval(decision) for decision in _decisions(s, status, step)),
         git_revision=s.model.metadata.annotations.get(GIT_REVISION, ""),
         details=_details(s, view, policy, step),
     )
@@ -122,12 +122,25 @@ def _judged(s: Snapshot, assessment: Assessment, step: HistoryEntry) -> tuple[Ga
     return tuple(row for row in rows if row.version == step.version)
 
 
-def _decisions(status: ModelStatus, step: HistoryEntry) -> tuple[DecisionStatus, ...]:
-    """The decisions about the version that are on record; of a person's step, that decision."""
+def _decisions(s: Snapshot, status: ModelStatus, step: HistoryEntry) -> tuple[DecisionStatus, ...]:
+    """The decisions about the version that a step rests on: no approval that does not count. Of a person's step, that decision."""
     about = [d for d in status.decisions if d.version in (step.version, "")]
     if step.actor:
         return tuple(d for d in about if d.approver == step.actor and d.seen_at == step.at)
-    return tuple(d for d in about if d.trusted)
+    counting = _counting(s, status, step)
+    return tuple(d for d in about if d.trusted and (d.decision != Decision.APPROVE or d.uid in counting))
+
+
+def _counting(s: Snapshot, status: ModelStatus, step: HistoryEntry) -> frozenset[str]:
+    """The approvals that let the version through as far as it has come, by uid."""
+    rollout = next((role for role in (s.status.rollout, status.rollout) if role and role.version == step.version), None)
+    view, policy = s.versions.get(step.version), _policy(s, status)
+    if rollout is None or view is None or policy is None:
+        return frozenset()
+    demands = decisions.demands_of(policy.spec.stages, rollout, 100, s.status.production is None)
+    # Those that are heard in this very look are in the new status only.
+    answers = decisions.answered(replace(s, status=status), policy, view, demands)
+    return frozenset(approval.uid for answer in answers for approval in answer.approvals)
 
 
 def _details(s: Snapshot, view: VersionView | None, policy: Policy | None, step: HistoryEntry) -> Mapping[str, Any]:

@@ -68,6 +68,13 @@ def test_a_decision_of_a_person_is_a_record_in_that_person_s_name() -> None:
     assert [approval.approver for approval in entered.approvals] == ["rita"], "the step names the approvals it rests on"
 
 
+def test_an_approval_that_does_not_count_is_on_record_and_in_no_step() -> None:
+    given = waiting().decided("Approve", by="ada").decided("Approve", by="rita")
+    *heard, entered = given.decide().records
+    assert {record.actor for record in heard} == {"ada", "rita"}
+    assert (entered.action, [approval.approver for approval in entered.approvals]) == ("StageEntered", ["rita"])
+
+
 def test_a_whole_rollout_is_one_chain() -> None:
     given, chain = waiting().decided("Approve", by="rita"), []
     for _ in range(6):
