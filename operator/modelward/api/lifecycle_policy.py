@@ -457,6 +457,10 @@ class MinimumTier(ApiModel):
     rules: Annotated[tuple[TierRule, ...], Field(max_length=32)] = Field(
         default=(), description="Answers that together ask for a higher tier than each of them."
     )
+    exception_role: ObjectName = Field(
+        default="risk",
+        description="The role in which somebody may allow a Model a lower tier, by a ModelApproval of decision Exception.",
+    )
 
 
 class RequiredField(StrEnum):

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from modelward.api.lifecycle_policy import RiskTier
 from modelward.api.types import (
@@ -15,6 +15,7 @@ from modelward.api.types import (
     Number,
     ObjectMeta,
     ObjectName,
+    PointInTime,
     Rules,
     ShortText,
 )
@@ -143,7 +144,7 @@ class ModelApprovalSpec(ApiModel):
         description="Who decides: the name by which the API server knows the user who creates this."
     )
     reason: LongText = Field(default="", description="Why; needed for Reject, Override and Exception.")
-    expires_at: AwareDatetime | None = Field(
+    expires_at: PointInTime | None = Field(
         default=None, description="When the decision ends to count; without it, an approval ends with the rollout."
     )
     standing: Standing | None = Field(

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, Field
 
 from modelward.api.types import (
     ApiModel,
@@ -12,6 +12,7 @@ from modelward.api.types import (
     Number,
     ObjectMeta,
     ObjectName,
+    PointInTime,
     Rules,
     ShortText,
     as_map,
@@ -73,8 +74,8 @@ class ModelEvaluationSpec(ApiModel):
         default=None, description="Digest of the data set; two versions compare only on the same one."
     )
     metrics: Metrics = Field(description="What was measured.")
-    at: AwareDatetime = Field(description="When it was measured.")
-    valid_until: AwareDatetime | None = Field(default=None, description="From when on it is no evidence any more.")
+    at: PointInTime = Field(description="When it was measured.")
+    valid_until: PointInTime | None = Field(default=None, description="From when on it is no evidence any more.")
 
 
 class ModelEvaluation(ApiModel):

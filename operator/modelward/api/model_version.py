@@ -5,7 +5,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, WithJsonSchema, model_validator
 
 from modelward.api.types import (
     AS_SET,
@@ -21,6 +21,7 @@ from modelward.api.types import (
     Number,
     ObjectMeta,
     ObjectName,
+    PointInTime,
     Rules,
     ShortText,
     as_map,
@@ -454,7 +455,7 @@ class ModelVersionSpec(ApiModel):
     base_model: Foundation | None = Field(
         default=None, description="The model that the version was tuned from, or calls."
     )
-    valid_until: AwareDatetime | None = Field(
+    valid_until: PointInTime | None = Field(
         default=None, description="From when on the version should not serve any more."
     )
     lineage: Lineage | None = Field(

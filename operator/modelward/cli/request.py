@@ -18,7 +18,7 @@ from modelward.cli.approvals_shown import label
 from modelward.cli.cluster import Context, Kubeconfig, Namespace, Object, connect
 from modelward.cli.explain_text import clean, console_for_output
 from modelward.cli.failure import Failure
-from modelward.governance.identities import builders_of, person_of
+from modelward.governance.identities import builder_of, builders_of
 
 YOURSELF = "YOUR-USER-NAME"
 """What is put for the approver, who is whoever creates the object."""
@@ -81,7 +81,7 @@ def may_count(
     identities: IdentityMap, builders: Sequence[str], demand: ApprovalDemand | None, team: str | None
 ) -> list[str]:
     """The people whose approval would count: not the builders, and where the role is for others than the team, not of it."""
-    built = {person_of(builder, identities) for builder in builders}
+    built = {builder_of(builder, identities) for builder in builders}
     outside = demand is not None and demand.independent
     return [
         f"{person.name} ({', '.join(person.usernames)})" if person.usernames else person.name
@@ -110,7 +110,7 @@ def _people(case: Case, demand: ApprovalDemand | None) -> Iterable[str]:
     builders = builders_of(case.candidate.spec)
     if not builders:
         return [f"nobody: {case.version} names no builder (spec.builtBy)"]
-    unknown = [builder for builder in builders if person_of(builder, identities) is None]
+    unknown = [builder for builder in builders if builder_of(builder, identities) is None]
     if unknown:
         return [f"nobody: the policy's identityMap does not know the builder {', '.join(unknown)}"]
     owner = case.model.spec.owner

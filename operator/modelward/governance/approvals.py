@@ -11,7 +11,7 @@ from datetime import datetime
 from modelward.api.lifecycle_policy import ApprovalDemand, IdentityMap
 from modelward.api.model_approval import Decision, ModelApproval
 from modelward.api.status import DecisionStatus
-from modelward.governance.identities import person_of, teams_of
+from modelward.governance.identities import builder_of, is_the_builder, person_of, teams_of
 
 DECISIONS_KEPT = 128
 HEARD_AT_ONCE = 8
@@ -73,7 +73,7 @@ def taken_down(
     seen = {decision.uid for decision in known}
     new = tuple(
         _record(approval, trust.since, now)
-        for approval in sorted(found, key=lambda each: (each.metadata.creation_timestamp, each.metadata.name))
+        for approval in sorted(found, key=_order_of_hearing)
         if approval.metadata.uid not in seen and not (ignored_until and _created(approval) <= ignored_until)
     )
     heard = new[
@@ -82,14 +82,39 @@ def taken_down(
     return (*reversed(heard), *known), heard
 
 
+def _order_of_hearing(approval: ModelApproval) -> tuple[bool, str, str]:
+    """Rejections first: none waits behind the approvals that it is to stop, however many they are."""
+    metadata = approval.metadata
+    return approval.spec.decision is not Decision.REJECT, metadata.creation_timestamp, metadata.name
+
+
 def bounded(
-    decisions: tuple[DecisionStatus, ...], ignored_until: datetime | None
+    decisions: tuple[DecisionStatus, ...], ignored_until: datetime | None, now: datetime
 ) -> tuple[tuple[DecisionStatus, ...], datetime | None]:
-    """As many decisions as are kept, and up to when those that are not listed are over."""
-    if len(decisions) <= DECISIONS_KEPT:
+    """As many decisions as are kept, and up to when those that are not listed are over.
+
+    The oldest go first, but of those that mean nothing any more: what is in force is not forgotten for what came later.
+    """
+    surplus = len(decisions) - DECISIONS_KEPT
+    if surplus <= 0:
         return decisions, ignored_until
-    dropped = [decision.at for decision in decisions[DECISIONS_KEPT:]]
-    return decisions[:DECISIONS_KEPT], max([*dropped, *([ignored_until] if ignored_until else [])])
+    in_order = sorted(decisions, key=lambda decision: not _lasts(decision, decisions, now))  # those that are over last
+    dropped = in_order[-surplus:]
+    gone = {decision.uid for decision in dropped}
+    kept = tuple(decision for decision in decisions if decision.uid not in gone)
+    return kept, max([*(decision.at for decision in dropped), *([ignored_until] if ignored_until else [])])
+
+
+def _lasts(decision: DecisionStatus, among: Sequence[DecisionStatus], now: datetime) -> bool:
+    """Does a decision mean something for as long as it is not over, whatever is decided after it?"""
+    if not decision.trusted:
+        return False
+    if decision.decision == Decision.REJECT:
+        return not decision.acted
+    if decision.decision == Decision.OVERRIDE:
+        review = review_of(among)
+        return not (review and review.at > decision.at)
+    return (decision.decision == Decision.EXCEPTION or decision.standing is not None) and not _expired(decision, now)
 
 
 def answers(
@@ -97,9 +122,15 @@ def answers(
 ) -> tuple[Answer, ...]:
     """How far each demand is met. One person counts once in all of them together."""
     recorded = tuple(decisions)
-    overridden = override_of(question, recorded, now)
-    judged = [[(decision, _bar(decision, demand, question, now)) for decision in recorded if _in_role(decision, demand)]
-              for demand in demands]  # fmt: skip
+    overridden, rejection = override_of(question, recorded, now), rejection_of(question.version, recorded)
+    judged = [
+        [
+            (decision, _bar(decision, demand, question, rejection, now))
+            for decision in recorded
+            if _in_role(decision, demand)
+        ]
+        for demand in demands
+    ]
     eligible = [
         {
             person: decision
@@ -123,26 +154,36 @@ def answers(
 
 def override_of(question: Question, decisions: Iterable[DecisionStatus], now: datetime) -> DecisionStatus | None:
     """The break-glass decision that stands in for every approval that is lacking, if there is one in force."""
+    recorded = tuple(decisions)
+    rejection = rejection_of(question.version, recorded)
     return next(
         (
             decision
-            for decision in decisions
+            for decision in recorded
             if decision.decision == Decision.OVERRIDE
             and decision.trusted
             and decision.subject_digest == question.subject
             and not _expired(decision, now)
+            and not (rejection and rejection.at >= decision.at)
         ),
         None,
     )
 
 
-def exception_of(subject: str, decisions: Iterable[DecisionStatus], now: datetime) -> DecisionStatus | None:
-    """The exception in force that lets a Model have a lower tier than its assessment gives."""
+def rejection_of(version: str, decisions: Iterable[DecisionStatus]) -> DecisionStatus | None:
+    """The newest rejection of a version: whatever was decided before it was decided without what it says."""
+    found = [d for d in decisions if d.decision == Decision.REJECT and d.trusted and d.version == version]
+    return max(found, key=lambda decision: decision.at, default=None)
+
+
+def exception_of(subject: str, role: str, decisions: Iterable[DecisionStatus], now: datetime) -> DecisionStatus | None:
+    """The exception in force, given in the role that may, that lets a Model have a lower tier than its assessment gives."""
     return next(
         (
             decision
             for decision in decisions
             if decision.decision == Decision.EXCEPTION
+            and decision.role == role
             and decision.trusted
             and decision.subject_digest == subject
             and not _expired(decision, now)
@@ -178,10 +219,17 @@ def _in_role(decision: DecisionStatus, demand: ApprovalDemand) -> bool:
     return decision.decision == Decision.APPROVE and decision.role == demand.role
 
 
-def _bar(decision: DecisionStatus, demand: ApprovalDemand, question: Question, now: datetime) -> str | None:
+def _bar(
+    decision: DecisionStatus,
+    demand: ApprovalDemand,
+    question: Question,
+    rejection: DecisionStatus | None,
+    now: datetime,
+) -> str | None:
     """Why an approval in the right role does not count, as a sentence; None when it does."""
     return (
         _formal_bar(decision, question, now)
+        or _rejection_bar(decision, rejection)
         or _builder_bar(decision.approver, question)
         or _team_bar(decision.approver, demand, question)
     )
@@ -206,6 +254,17 @@ def _formal_bar(decision: DecisionStatus, question: Question, now: datetime) -> 
     return None
 
 
+def _rejection_bar(decision: DecisionStatus, rejection: DecisionStatus | None) -> str | None:
+    """A raised retry counter lets a rejected version try again; it does not make people say anew what they said before."""
+    if rejection is None:
+        return None
+    if decision.standing is not None:
+        return f"{rejection.version} was rejected by {rejection.approver}, so that it is no routine retrain: approve it by itself"
+    if rejection.at >= decision.at:
+        return f"{rejection.version} was rejected by {rejection.approver} after it was given: approve anew"
+    return None
+
+
 def _builder_bar(approver: str, question: Question) -> str | None:
     """Nobody approves what they have built; and who is not known might have."""
     person = person_of(approver, question.identities)
@@ -214,10 +273,9 @@ def _builder_bar(approver: str, question: Question) -> str | None:
     if not question.builders:
         return f"{question.version} names no builder (spec.builtBy), so that nobody can be told from its builders"
     for builder in question.builders:
-        built_by = person_of(builder, question.identities)
-        if built_by is None:
+        if builder_of(builder, question.identities) is None:
             return f"builder {builder} is nobody that the policy's identityMap knows"
-        if built_by == person:
+        if is_the_builder(approver, builder, question.identities):
             return f"{approver} is a builder of {question.version}"
     return None
 

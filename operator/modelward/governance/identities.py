@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from modelward.api.lifecycle_policy import IdentityMap
+from modelward.api.lifecycle_policy import IdentityMap, Person
 from modelward.api.model_version import ModelVersionSpec
 
 
@@ -12,6 +12,23 @@ def person_of(name: str, identities: IdentityMap) -> str | None:
         if name == person.name or name in person.usernames or name in person.identities:
             return person.name
     return name if identities.match_by_name and name else None
+
+
+def builder_of(name: str, identities: IdentityMap) -> str | None:
+    """The person behind the name of a builder; None when the map does not say.
+
+    Whoever writes a version chooses how its builders are spelled, so that spelling makes nobody another person. Approvers are
+    known by exactly the name that the API server has for them.
+    """
+    known = person_of(name, identities.model_copy(update={"match_by_name": False}))
+    alike = next((person.name for person in identities.people if _plain(name) in _names(person)), None)
+    return known or alike or person_of(name, identities)
+
+
+def is_the_builder(approver: str, builder: str, identities: IdentityMap) -> bool:
+    """Are the two one person, as far as the map says?"""
+    person, built_by = person_of(approver, identities), builder_of(builder, identities)
+    return person is not None and built_by is not None and _plain(person) == _plain(built_by)
 
 
 def teams_of(person: str, identities: IdentityMap) -> tuple[str, ...] | None:
@@ -31,5 +48,17 @@ def builders_of(spec: ModelVersionSpec) -> tuple[str, ...]:
 
 
 def unknown(names: Iterable[str], identities: IdentityMap) -> tuple[str, ...]:
-    """Those names that nobody is known behind."""
-    return tuple(name for name in names if person_of(name, identities) is None)
+    """Those names of builders that nobody is known behind."""
+    return tuple(name for name in names if builder_of(name, identities) is None)
+
+
+def _names(person: Person) -> set[str]:
+    return {_plain(name) for name in (person.name, *person.usernames, *person.identities)}
+
+
+def _plain(name: str) -> str:
+    """A name without what does not tell people apart: ``Ada <Ada@example.com>`` is ``ada@example.com``."""
+    bare = name.strip()
+    if bare.endswith(">") and "<" in bare:
+        bare = bare[bare.rindex("<") + 1 : -1].strip()
+    return bare.casefold()

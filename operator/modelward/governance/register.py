@@ -358,7 +358,7 @@ def _deprecation_days(facts: RegisterFacts) -> list[datetime]:
     days = [spec.valid_until] if spec.valid_until else []
     if deprecation is not None:
         days.append(_midnight(deprecation.since))
-    if deprecation is not None and deprecation.sunset is not None:
+    if deprecation is not None and deprecation.sunset is not None and deprecation.sunset > facts.now.date():
         days += [_midnight(deprecation.sunset) - SUNSET_NEAR, _midnight(deprecation.sunset)]
     return days
 

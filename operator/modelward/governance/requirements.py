@@ -9,7 +9,7 @@ from modelward.api.model import Model, ModelSpec
 from modelward.api.model_version import ModelVersionSpec
 from modelward.api.types import ApiModel
 from modelward.governance import tiers
-from modelward.governance.identities import builders_of, person_of, teams_of, unknown
+from modelward.governance.identities import builders_of, is_the_builder, person_of, teams_of, unknown
 
 
 @dataclass(frozen=True)
@@ -147,10 +147,9 @@ def independent_validators(
             " spec.builtBy of a new version, or ask for an entry in identityMap",
         )
         return
-    builders = {person_of(name, policy.identity_map) for name in names}
     team = model.owner.team if model.owner else None
     for validator in version.validators:
-        why = _dependence(validator, builders, team, policy.identity_map)
+        why = _dependence(validator, names, team, policy.identity_map)
         if why:
             yield Missing(
                 "spec.validators",
@@ -213,12 +212,12 @@ def _listed(license_: str, listed: tuple[str, ...]) -> bool:
     return license_.casefold() in {entry.casefold() for entry in listed}
 
 
-def _dependence(validator: str, builders: set[str | None], team: str | None, identities: IdentityMap) -> str | None:
+def _dependence(validator: str, builders: tuple[str, ...], team: str | None, identities: IdentityMap) -> str | None:
     """Why a validator is not independent, or cannot be told to be."""
     person = person_of(validator, identities)
     if person is None:
         return "is nobody that the policy's identityMap knows"
-    if person in builders:
+    if any(is_the_builder(validator, builder, identities) for builder in builders):
         return "is one of those who built it"
     teams = teams_of(person, identities)
     if teams is None:

@@ -31,6 +31,7 @@ class TierBelowFloor:
 
     declared: RiskTier
     floor: TierFloor
+    role: str  # in which an exception has to be given
 
     reason = reasons.TIER_BELOW_FLOOR
 
@@ -39,7 +40,7 @@ class TierBelowFloor:
         return (
             f"spec.riskTier is {self.declared}, but {self.floor.because}, so that the least tier allowed is {self.floor.tier}:"
             " raise spec.riskTier, or ask the risk function for a ModelApproval Exception that allows"
-            f" {self.declared}"
+            f" {self.declared}, in the role {self.role}"
         )
 
 
@@ -71,11 +72,12 @@ def below_floor(
     declared = model.spec.risk_tier
     if rank(declared) >= rank(floor.tier):
         return None
-    exception = approvals.exception_of(subjects.tier_subject(model, floor.tier), decisions, at)
+    role = policy.minimum_tier.exception_role if policy.minimum_tier else ""
+    exception = approvals.exception_of(subjects.tier_subject(model, floor.tier), role, decisions, at)
     excepted = next((tier for tier in RiskTier if exception and tier.value == exception.tier), None)
     if excepted is not None and rank(declared) >= rank(excepted):
         return None
-    return TierBelowFloor(declared, floor)
+    return TierBelowFloor(declared, floor, role)
 
 
 def questions(minimum: MinimumTier | None) -> Mapping[str, Mapping[str, RiskTier]]:

@@ -22,15 +22,17 @@ from modelward.lifecycle import transitions
 from modelward.lifecycle.plan import Announcement
 from modelward.lifecycle.snapshot import Policy, Snapshot, VersionView
 
+PENDING_SHOWN = 16
+
 
 def taken_down(s: Snapshot) -> tuple[Snapshot, tuple[Announcement, ...]]:
     """The snapshot with every decision that is new on record, in status and history, and what people are told of it."""
     recorded, new = approvals.taken_down(s.status.decisions, s.status.decisions_since, s.approvals, s.trust, s.now)
     if not new:
         return s, ()
-    decisions, since = approvals.bounded(recorded, s.status.decisions_since)
+    decisions, since = approvals.bounded(recorded, s.status.decisions_since, s.now)
     status = s.status.model_copy(
-        update={"decisions": decisions, "decisions_since": since, "review": _review(decisions)}
+        update={"decisions": decisions, "decisions_since": since, "review": _review(s, recorded)}
     )
     told: list[Announcement] = []
     for decision in new:
@@ -82,7 +84,12 @@ def demands_of(
 
 def answered(s: Snapshot, policy: Policy, view: VersionView, demands: Sequence[ApprovalDemand]) -> tuple[Answer, ...]:
     """How far each demand is met."""
-    return approvals.answers(demands, question(s, policy, view), s.status.decisions, s.now)
+    return approvals.answers(demands, question(s, policy, view), counted(s), s.now)
+
+
+def counted(s: Snapshot) -> tuple[DecisionStatus, ...]:
+    """The decisions on record; none while the admission policies are not in place, for anybody may write status then."""
+    return s.status.decisions if s.trust.problem is None else ()
 
 
 def question(s: Snapshot, policy: Policy, view: VersionView) -> Question:
@@ -149,10 +156,10 @@ def pending(s: Snapshot, status: ModelStatus, due: Sequence[ApprovalDemand]) -> 
     known = {(entry.role, entry.subject_digest, entry.before): entry.since for entry in s.status.pending_approvals}
     answers = approvals.answers(demands, asked, status.decisions, s.now)
     roles = {demand.role for demand in due}
+    lacking = sorted((answer for answer in answers if not answer.met), key=lambda each: each.demand.role not in roles)
     return tuple(
         _pending(answer, asked, covers, s, known, due=answer.demand.role in roles, stages=stages)
-        for answer in answers
-        if not answer.met
+        for answer in lacking[:PENDING_SHOWN]
     )
 
 
@@ -231,6 +238,12 @@ def _before(role: str, stages: Stages) -> str:
     return f"{min(weights)} % of requests" if weights else "the first version serves"
 
 
-def _review(decisions: Sequence[DecisionStatus]) -> ReviewStatus | None:
-    review = approvals.review_of(decisions)
-    return ReviewStatus(at=review.at, by=review.approver) if review else None
+def _review(s: Snapshot, decisions: Iterable[DecisionStatus]) -> ReviewStatus | None:
+    """The newest review. One from before the Model was created was of another one of its name."""
+    found = approvals.review_of(
+        d for d in decisions if d.at >= s.registered_at or not s.model.metadata.creation_timestamp
+    )
+    known = s.status.review
+    if found is None or (known is not None and known.at > found.at):
+        return known
+    return ReviewStatus(at=found.at, by=found.approver)

@@ -77,7 +77,10 @@ def _policy_in_force(s: Snapshot) -> LifecyclePolicySpec | None:
 def _serving(s: Snapshot, status: ModelStatus) -> Serving | None:
     if s.model.spec.serving is None:
         view = s.versions.get(s.requested or "")
-        return Serving(view.spec, view.digest) if view else None
+        if view is None:
+            return None
+        rejected = approvals.rejection_of(view.version, status.decisions) is not None
+        return Serving(view.spec, view.digest, Approval.REJECTED if rejected else Approval.NOT_ASKED)
     production = status.production
     view = s.versions.get(production.version) if production else None
     if production is None or view is None:

@@ -119,7 +119,7 @@ def stop_what_a_person_rejected(c: Case) -> Outcome | None:
     if status.switch is not None and status.switch.digest == view.digest:
         status = status.model_copy(update={"switch": None})
     if production is not None and production.digest == view.digest:
-        target = next((entry for entry in status.standby if entry.version in c.s.versions), None)
+        target = transitions.to_roll_back_to(status, c.s.versions)
         if target is None:
             message += " There is no previous version to go back to: it goes on serving until another version does."
         else:
@@ -204,8 +204,8 @@ def roll_back_when_the_watch_fails(c: Case) -> Outcome | None:
     latched = transitions.latch(
         c.status, c.now, watch.version, watch.digest, watch.retry, Stage.PRODUCTION, reasons.GATE_FAILED, because
     )
-    target = next((entry for entry in c.status.standby if entry.version == watch.previous), None)
-    if target is None or target.version not in c.s.versions:
+    target = transitions.to_roll_back_to(latched, {version for version in c.s.versions if version == watch.previous})
+    if target is None:
         message = f"{because} There is no previous version to roll back to: {watch.version} goes on serving."
         return _moved(c, latched, watch.version, reasons.GATE_FAILED, message, warning=True)
     if not policy.spec.rollback.automatic:
@@ -668,7 +668,7 @@ def _approval(c: Case, run: Running) -> transitions.Approval:
     """How the version that is promoted came by what its policy asks people."""
     if not approvals_due(c):
         return "NotAsked"
-    overridden = override_of(decisions.question(c.s, run.policy, run.candidate), c.status.decisions, c.now)
+    overridden = override_of(decisions.question(c.s, run.policy, run.candidate), decisions.counted(c.s), c.now)
     return "Overridden" if overridden else "Given"
 
 

@@ -1,8 +1,10 @@
 """The steps of the state machine: each takes a status and gives the next one. No conditions, no choices of policy."""
 
+from collections.abc import Container
 from datetime import datetime, timedelta
 from typing import Literal
 
+from modelward.api import reasons
 from modelward.api.status import (
     ChallengerStatus,
     FailedVersion,
@@ -134,7 +136,20 @@ def latch(
         ended["rollout"] = None
     if status.watch and status.watch.digest == digest:
         ended["watch"] = None
-    return status.model_copy(update={**ended, "failed": (failed, *others)[:LATCHES_KEPT]})
+    return status.model_copy(update={**ended, "failed": _as_many_as_are_kept((failed, *others))})
+
+
+def _as_many_as_are_kept(latches: tuple[FailedVersion, ...]) -> tuple[FailedVersion, ...]:
+    """Newest first. What people have rejected is not forgotten for what failed by itself: who builds can let much fail."""
+    rejected_first = sorted(latches, key=lambda entry: entry.reason != reasons.REJECTED)
+    kept = {entry.digest for entry in rejected_first[:LATCHES_KEPT]}
+    return tuple(entry for entry in latches if entry.digest in kept)
+
+
+def to_roll_back_to(status: ModelStatus, known: Container[str]) -> VersionReference | None:
+    """The newest previous version that nothing was held against since; `known`: those of which something is left."""
+    barred = {entry.digest for entry in status.failed}
+    return next((entry for entry in status.standby if entry.version in known and entry.digest not in barred), None)
 
 
 def begin_switch(status: ModelStatus, now: datetime, to: VersionReference, kind: str, because: str) -> ModelStatus:
@@ -175,7 +190,9 @@ def _serve(status: ModelStatus, now: datetime, serving: VersionReference, keep: 
             "retired": tuple(reference for reference in status.retired if reference.version != serving.version),
         }
     )
-    surplus = frozenset(reference.version for reference in standby[keep:])
+    rejected = {entry.digest for entry in status.failed if entry.reason == reasons.REJECTED}
+    warm = [reference for reference in standby if reference.digest not in rejected]
+    surplus = frozenset(reference.version for reference in standby) - {reference.version for reference in warm[:keep]}
     return retire(served, now, surplus)
 
 

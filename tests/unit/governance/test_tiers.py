@@ -61,7 +61,7 @@ def test_a_claim_below_the_floor_is_refused_with_the_answer_and_both_remedies() 
     assert problem.reason == "TierBelowFloor"
     assert problem.message == (
         "spec.riskTier is Medium, but riskAssessment.impact is High, so that the least tier allowed is High: raise"
-        " spec.riskTier, or ask the risk function for a ModelApproval Exception that allows Medium"
+        " spec.riskTier, or ask the risk function for a ModelApproval Exception that allows Medium, in the role risk"
     )
 
 
@@ -87,6 +87,7 @@ HIGH = {"impact": "High"}
         ("Low", exception("Medium", model("Low", **HIGH)), True),
         ("Medium", exception("Medium", model("Medium", impact="Low")), True),
         ("Medium", exception("Medium", model("Medium", **HIGH), expiresAt=NOW), True),
+        ("Medium", exception("Medium", model("Medium", **HIGH), role="reviewer"), True),
     ],
     ids=[
         "as computed",
@@ -97,6 +98,7 @@ HIGH = {"impact": "High"}
         "an exception for more",
         "an exception for other answers",
         "an exception that has expired",
+        "an exception in a role that may give none",
     ],
 )
 def test_a_lower_claim_takes_an_exception_that_covers_it(
@@ -108,6 +110,10 @@ def test_a_lower_claim_takes_an_exception_that_covers_it(
 
 def test_every_question_of_the_policy_is_one_of_the_model() -> None:
     def questions(kind: Any) -> set[str]:
-        return {field.alias or name for name, field in kind.model_fields.items()} - {"rules", "rationale"}
+        return {field.alias or name for name, field in kind.model_fields.items()} - {
+            "rules",
+            "rationale",
+            "exceptionRole",
+        }
 
     assert questions(MinimumTier) == questions(TierCondition) == questions(RiskAssessment)
