@@ -72,8 +72,15 @@ class Sign(BaseModel):
         if self.port is not None:
             return f"port {self.port}" if self.port in workload.ports else None
         texts: Sequence[str] = getattr(workload, f"{self.sort}s")
-        found = next((text for text in texts if self._pattern.search(text[:_LONGEST_TEXT])), None)
-        return None if found is None else f"{self.sort} {found[:128]}"
+        found = next(((text, match) for text in texts if (match := self._pattern.search(text[:_LONGEST_TEXT]))), None)
+        return None if found is None else f"{self.sort} {_telling(self.sort, *found)[:128]}"
+
+
+def _telling(sort: str, text: str, match: re.Match[str]) -> str:
+    """As much as gives the server away: an argument or the value of an annotation may be a secret, and events are read by many."""
+    if sort == "command":
+        return match[0]
+    return text.partition("=")[0] if sort == "annotation" else text
 
 
 _SORTS = ("label", "annotation", "image", "command", "environment")
