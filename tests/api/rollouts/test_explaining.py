@@ -13,7 +13,7 @@ from modelward.cli.main import app
 from modelward.runtime.kube import KubeClient
 from tests.api.conftest import ApiServer
 from tests.api.rollouts.world import MODEL, World, in_force, serving_world
-from tests.unit.lifecycle.explained import BASELINE, canary, stored
+from tests.unit.lifecycle.explained import BASELINE, GATES, canary, stored
 
 FOLDER = "/apis/modelward.dev/v1alpha1/namespaces"
 
@@ -95,7 +95,7 @@ def test_stored_evidence_is_explained_feature_by_feature(api_server: ApiServer, 
     assert result.exit_code == 0, result.output
     assert f"Model:   {lending}/credit-risk" in result.stdout
     assert re.search(r"income +drifted +0\.5176 +0\.5162", result.stdout)
-    assert page.read_text("utf-8").count("<svg") == 9
+    assert page.read_text("utf-8").count("<svg") == len(GATES) + 4  # gates over time, and distributions
 
 
 def test_kubectl_describe_reads_the_span_of_time_of_a_figure(api_server: ApiServer, lending: str) -> None:
