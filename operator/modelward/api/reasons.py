@@ -74,7 +74,8 @@ The message names the first field that is lacking and what to do. What a version
 REJECTED = "Rejected"
 """A person rejected the version: its rollout is stopped, or it was taken out of production, and it is latched.
 
-Read `status.failed[0].message`. Request another version; raise `spec.production.retry` when the rejection is to be undone."""
+Read `status.failed[0].message`. Request another version; raise `spec.production.retry` when the rejection is to be undone:
+the version then needs its approvals anew."""
 DECISION_RECORDED = "DecisionRecorded"
 """A decision of a person was seen for the first time, and is on record in `status.decisions`. Deleting it changes nothing.
 
