@@ -14,8 +14,9 @@ from prometheus_client import CollectorRegistry
 from modelward.runtime.cache import Cache
 from modelward.runtime.clock import SystemClock
 from modelward.runtime.kube import KubeClient
+from modelward.runtime.notices import Topic
 from modelward.runtime.notifying import Notifier, NotifyMetrics
-from modelward.runtime.webhooks import Webhook
+from modelward.runtime.webhooks import Webhook, load_webhooks
 from tests.api.conftest import ApiServer
 from tests.api.governance.people import RBAC, Manifest, chart
 
@@ -79,3 +80,19 @@ async def test_a_leader_keeps_what_was_sent_and_the_next_one_goes_on_from_there(
         assert await kept(api_server, namespace, "tickets") == first
     async with leading(api_server, namespace, Webhook.model_validate({"name": "chat", **spec})):
         await kept(api_server, namespace, "chat")
+
+
+def test_what_the_chart_writes_is_what_the_operator_reads(tmp_path: Path) -> None:
+    webhooks = {
+        "name": "tickets",
+        "url": "https://tickets.example.com/",
+        "secretName": "s",
+        "events": "{approval.decided}",
+    }
+    settings = [f"notifications.webhooks[0].{field}={value}" for field, value in webhooks.items()]
+    written = next(each for each in chart(*settings) if each["kind"] == "ConfigMap" and "config.yaml" in each["data"])
+    path = tmp_path / "notifications.yaml"
+    path.write_text(written["data"]["notifications.yaml"])
+    (webhook,) = load_webhooks(path)
+    assert (webhook.name, webhook.events) == ("tickets", {Topic.APPROVAL_DECIDED})
+    assert str(webhook.key_file) == "/etc/modelward-webhooks/tickets/key"

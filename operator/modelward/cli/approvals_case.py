@@ -30,12 +30,15 @@ from modelward.cli.cluster import (
 )
 from modelward.cli.failure import Failure
 from modelward.governance import subjects
-from modelward.governance.approvals import Answer
+from modelward.governance.approvals import Answer, Trust
 from modelward.lifecycle import decisions, policies
 from modelward.lifecycle.snapshot import Policy, Problem, Snapshot, VersionView
 from modelward.traffic.names import child_name
 
 Kind = TypeVar("Kind", Model, ModelStatus, ModelVersion, ModelEvaluation, LifecyclePolicy)
+
+TRUSTED = Trust()
+"""Whether approvals count at all is the operator's to find out, and said by the condition ApprovalsTrusted."""
 
 
 @dataclass(frozen=True)
@@ -145,10 +148,10 @@ def read_case(cluster: Cluster, name: str, version: str, now: datetime) -> Case:
                 f"LifecyclePolicy {status.rollout.policy} was changed since the rollout began, which stays under the"
                 f" content with digest {status.rollout.policy_digest}"
             )  # fmt: skip
-        situation = Snapshot(now, model, status, views, policy=policy, evaluations=evaluations)
+        situation = Snapshot(now, model, status, views, policy=policy, evaluations=evaluations, trust=TRUSTED)
         return Case(situation, chosen, True, status.pending_approvals, problem)
     begun = _begun(status, views[chosen], policy, now)
-    situation = Snapshot(now, model, begun, views, policy=policy, evaluations=evaluations)
+    situation = Snapshot(now, model, begun, views, policy=policy, evaluations=evaluations, trust=TRUSTED)
     return Case(situation, chosen, False, decisions.pending(situation, begun, ()), problem)
 
 

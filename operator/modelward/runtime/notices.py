@@ -47,7 +47,7 @@ class Notice:
     time: datetime
     order: tuple[str, str, int]  # namespace, Model and number of the record, for those of one time
     body: bytes
-    due: bool = True  # false: not yet, but it may have been sent when it was
+    due: bool = True  # false: not now; a request may have been before, and a step may be carried out yet
 
     @property
     def is_request(self) -> bool:
@@ -55,7 +55,10 @@ class Notice:
 
 
 def of_records(records: Iterable[Object], models: Mapping[tuple[str, str], Object]) -> Iterator[Notice]:
-    """The events of ModelAuditRecords, of those that were carried out; `models` by namespace and name."""
+    """The events of ModelAuditRecords; due when they are known to be carried out, and none of those that never will be.
+
+    models: by namespace and name.
+    """
     told = [record for record in records if record["spec"]["action"] in (*_TOPICS, reasons.NOT_CARRIED_OUT)]
     void = {
         (_chain_of(record), number)
@@ -65,8 +68,8 @@ def of_records(records: Iterable[Object], models: Mapping[tuple[str, str], Objec
     }
     for record in told:
         spec, chain = record["spec"], _chain_of(record)
-        if spec["action"] in _TOPICS and (chain, spec["seq"]) not in void and _is_done(spec, models.get(chain)):
-            yield _of_record(spec, chain)
+        if spec["action"] in _TOPICS and (chain, spec["seq"]) not in void:
+            yield replace(_of_record(spec, chain), due=_is_done(spec, models.get(chain)))
 
 
 def of_requests(model: Object) -> Iterator[Notice]:

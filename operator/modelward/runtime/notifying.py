@@ -11,7 +11,7 @@ JSON object and an HMAC.
 import asyncio
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -64,9 +64,8 @@ class _Memory:
     """How far one receiver was told."""
 
     until: datetime  # of everything recorded before, less LATE, it was told
-    sent: dict[str, datetime] = field(
-        default_factory=dict
-    )  # ids of what is younger than that, and of requests that wait
+    sent: dict[str, datetime] = field(default_factory=dict)  # what is younger than that, and requests that wait, by id
+    undone: datetime | None = None  # when the oldest step was recorded that may be carried out yet
 
     @classmethod
     def of(cls, text: str) -> "_Memory":
@@ -79,20 +78,24 @@ class _Memory:
         return json.dumps({"until": format_time(self.until), "sent": sent}, separators=(",", ":"))
 
     def needs(self, notice: Notice) -> bool:
-        return notice.id not in self.sent and (notice.is_request or notice.time > self.until - LATE)
+        return _short(notice.id) not in self.sent and (notice.is_request or notice.time > self.until - LATE)
 
     def note(self, notice: Notice) -> None:
-        self.sent[notice.id] = notice.time
+        self.sent[_short(notice.id)] = notice.time
         if not notice.is_request:
-            self.until = max(self.until, notice.time)
+            self.until = max(self.until, min(notice.time, self.undone or notice.time))
 
-    def forget(self, waiting_requests: frozenset[str]) -> None:
+    def forget(self, requests: Iterable[Notice]) -> None:
         """What is not needed to know any more."""
+        waiting = {_short(notice.id) for notice in requests}
         self.sent = {
-            identity: time
-            for identity, time in self.sent.items()
-            if identity in waiting_requests or time > self.until - LATE
+            identity: time for identity, time in self.sent.items() if identity in waiting or time > self.until - LATE
         }
+
+
+def _short(identity: str) -> str:
+    """Enough to tell events of the same time apart: a ConfigMap takes a mebibyte."""
+    return identity.removeprefix("sha256:")[:16]
 
 
 class Notifier:
@@ -144,10 +147,13 @@ class Notifier:
         requests = [notice for model in models.values() for notice in of_requests(model)]
         since = format_time(memory.until - LATE)  # times are all written alike: text compares as they do
         records = self._cache.list(MODEL_AUDIT_RECORDS, where=lambda each: bool(each["spec"]["time"] > since))
-        memory.forget(frozenset(notice.id for notice in requests))
+        memory.forget(requests)
+        steps = list(of_records(records, models))
+        oldest = self._clock.now() - KEPT
+        memory.undone = min((step.time for step in steps if not step.due and step.time > oldest), default=None)
         due = [
             notice
-            for notice in (*requests, *of_records(records, models))
+            for notice in (*requests, *steps)
             if notice.due and notice.topic in webhook.events and memory.needs(notice)
         ]
         due.sort(key=lambda notice: (notice.time, notice.order))

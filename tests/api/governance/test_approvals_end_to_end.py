@@ -3,6 +3,7 @@ server, the command line as people use it, and the real operator, which moves a 
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,16 @@ from typer.testing import CliRunner, Result
 from modelward.api.status import DecisionStatus, ModelStatus, PendingApproval
 from modelward.cli.main import app
 from modelward.governance.admission import APPROVALS, BINDING, NAMES, POLICY, key, trusted_since
-from modelward.runtime.kube import MODEL_APPROVALS, MODEL_EVALUATIONS, MODEL_VERSIONS, MODELS, KubeClient, Object
+from modelward.runtime.kube import (
+    MODEL_APPROVALS,
+    MODEL_AUDIT_RECORDS,
+    MODEL_EVALUATIONS,
+    MODEL_VERSIONS,
+    MODELS,
+    KubeClient,
+    Object,
+)
+from modelward.runtime.notices import Topic, of_records, of_requests
 from tests.api.conftest import Answer
 from tests.api.governance.people import ADMISSION, API, Guarded, Person, chart, wait_until_enforced
 from tests.api.rollouts.conftest import install_gateway_api
@@ -179,6 +189,8 @@ async def test_a_version_waits_until_two_people_who_did_not_build_it_have_approv
     """The whole way: the builder's own approval is admitted, for he has the role, and is not counted."""
     waiting = await office.waits_for("independent-validator")
     assert (waiting.version, waiting.before, waiting.missing) == ("v4", "leaving Shadow", 1)
+    requests = list(of_requests(await office.world.model()))
+    assert [json.loads(each.body)["data"]["role"] for each in requests if each.due] == ["independent-validator"]
 
     own = office.approve(BUILDER, "independent-validator", waiting.subject_digest)
     assert own.exit_code == 0, own.output
@@ -224,6 +236,10 @@ async def test_a_version_waits_until_two_people_who_did_not_build_it_have_approv
     assert status.production is not None
     assert status.production.approval == "Given"
     assert {each.approver for each in status.decisions} == {BUILDER, VALIDATOR, RISK}
+    records = await office.world.kube.list(MODEL_AUDIT_RECORDS, office.world.namespace)
+    notices = of_records(records, {(office.world.namespace, MODEL): await office.world.model()})
+    told = [notice.topic for notice in sorted(notices, key=lambda notice: notice.order) if notice.due]
+    assert told == [Topic.ROLLOUT_PROMOTED, *[Topic.APPROVAL_DECIDED] * 3, Topic.ROLLOUT_PROMOTED]
 
 
 async def test_a_rejection_by_somebody_who_may_only_reject_stops_a_rollout_and_stays_when_it_is_deleted(

@@ -28,6 +28,7 @@ from modelward.runtime.cache import Cache
 from modelward.runtime.kube import CONFIG_MAPS, MODEL_AUDIT_RECORDS, MODELS, Object
 from modelward.runtime.notices import Topic, signature
 from modelward.runtime.notifying import KEPT, Notifier, NotifyMetrics
+from modelward.runtime.settings import load
 from modelward.runtime.webhooks import NotificationsInvalid, Webhook, load_webhooks
 from tests.unit.runtime.fakes import FakeKube
 
@@ -138,7 +139,7 @@ class Scene:
     def record(self, action: str, *, done: bool = True, **spec: Any) -> str:
         """One more link of the chain; its id."""
         self.seq += 1
-        identity = f"sha256:{self.seq:064x}"
+        identity = f"sha256:{self.seq:016x}{0:048x}"
         fields = {
             "seq": self.seq, "hash": identity, "time": format_time(self.clock.now()), "actor": "modelward", "action": action,
             "model": {"namespace": "lending", "name": "credit-risk", "uid": "u1"}, "version": "v8", "message": f"{action}.",
@@ -164,7 +165,8 @@ class Scene:
         limit = time.monotonic() + LIMIT_SECONDS
         while True:
             found = self.kube.objects.get((CONFIG_MAPS, "modelward", "notifications"))
-            if found and name in found["data"] and set(identities) <= json.loads(found["data"][name])["sent"].keys():
+            sent = "".join(json.loads(found["data"][name])["sent"]) if found and name in found["data"] else None
+            if sent is not None and all(identity[7:23] in sent for identity in identities):
                 return
             assert time.monotonic() < limit
             await asyncio.sleep(0.005)
@@ -250,7 +252,7 @@ async def test_the_next_leader_goes_on_where_the_last_one_ended(scene: Scene) ->
             assert (await heard.event())["id"] == meanwhile
             last = scene.record("Promoted")
             assert (await heard.event())["id"] == last
-        await scene.counted("sent_total", "tickets", 4)
+            await scene.counted("sent_total", "tickets", 4)
         assert scene.count("sent_total", "tickets") == 4, "nothing was sent twice"
 
 
@@ -282,6 +284,25 @@ async def test_a_step_is_told_when_it_was_carried_out_and_never_when_it_was_not(
         back = scene.record("RolledBack")
         assert (await heard.event())["id"] == back
         assert {announced, seen}.isdisjoint({back})
+
+
+async def test_a_step_that_takes_long_to_be_carried_out_is_told_then(scene: Scene) -> None:
+    """The status of one Model cannot be written for an hour, and others go on."""
+    told: list[str] = []
+
+    async def take(request: web.Request) -> web.Response:
+        told.append((await request.json())["id"])
+        return web.Response(status=204)
+
+    async with answering(scene.trust, take) as port, scene.leading(scene.webhook("tickets", port)):
+        scene.clock.ahead += timedelta(minutes=11)
+        slow = scene.record("Promoted", done=False)
+        scene.clock.ahead += timedelta(hours=1)
+        quick = scene.record("RolledBack", done=False, model={"namespace": "lending", "name": "churn", "uid": "u2"})
+        await scene.kept("tickets", quick)
+        scene.record("StageEntered")
+        await scene.kept("tickets", slow)
+    assert told == [quick, slow]
 
 
 async def test_a_slow_receiver_slows_no_other_one(scene: Scene) -> None:
@@ -432,6 +453,12 @@ def test_a_file_of_webhooks_that_cannot_be_meant_stops_the_operator(tmp_path: Pa
     path.write_text(text)
     with pytest.raises(NotificationsInvalid, match=r"notifications\.yaml"):
         load_webhooks(path)
+
+
+def test_a_file_of_webhooks_that_is_not_there_is_said_at_the_start(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        load(["--notifications", "/nowhere/notifications.yaml"])
+    assert "--notifications: there is no file /nowhere/notifications.yaml" in capsys.readouterr().err
 
 
 @asynccontextmanager
