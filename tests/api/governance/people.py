@@ -69,7 +69,9 @@ class Person:
         server = [f"--server={self.url}", f"--certificate-authority={self.server_certificate}"]
         own = [f"--client-certificate={self.certificate}", f"--client-key={self.key}"]
         command = [str(binaries.path("kubectl")), *server, *own, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, env={"KUBECONFIG": "/dev/null"})
+        # A home of its own: without one kubectl keeps what it has discovered in the folder that it is started from.
+        apart = {"KUBECONFIG": "/dev/null", "HOME": str(self.key.parent)}
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=apart)
 
     def patch(self, path: str, body: object) -> Answer:
         return self.request("PATCH", path, body, content_type="application/merge-patch+json")
