@@ -12,6 +12,7 @@ from modelward.cli.baseline import baseline
 from modelward.cli.discover import discover_workloads
 from modelward.cli.explain import explain
 from modelward.cli.failure import Commands
+from modelward.cli.gate import gate
 from modelward.cli.impact import impact
 from modelward.cli.lint import lint
 from modelward.cli.plan import plan
@@ -40,6 +41,7 @@ app.command(name="discover")(discover_workloads)
 app.command()(report)
 app.command()(lint)
 app.command()(plan)
+app.command()(gate)
 app.command()(simulate)
 app.add_typer(policy, name="policy")
 audit.command()(copy)

@@ -1,0 +1,144 @@
+"""`modelward gate`: lets a pipeline wait until a version has come to a stage, and ends as the version fares."""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.markup import escape
+
+from modelward.api.model import Model
+from modelward.api.status import ModelStatus, Stage
+from modelward.api.types import format_duration, parse_duration
+from modelward.cli.cluster import MODELS, Cluster, ClusterError, Context, Kubeconfig, Namespace, connect
+from modelward.cli.explain_text import console_for_output
+from modelward.cli.failure import Failure
+from modelward.cli.output import Output, plain
+from modelward.lifecycle.arrival import Arrival, State, arrival_of
+
+LOOK_EVERY = 2.0
+"""Seconds between two looks. Not a watch: one that a proxy drops in silence would wait for ever."""
+
+TIMED_OUT, WAITS_FOR_A_PERSON = 3, 4
+_EXIT_CODES = {State.REACHED: 0, State.FAILED: 1}
+_STYLES = {State.REACHED: "green", State.FAILED: "bold red", State.WAITS_FOR_A_PERSON: "yellow", State.UNDER_WAY: ""}
+
+
+class TimeIsOver(Failure):
+    """The version is still on its way."""
+
+    exit_code = TIMED_OUT
+
+
+class Goal(StrEnum):
+    VALIDATION = "Validation"
+    SHADOW = "Shadow"
+    CANARY = "Canary"
+    PRODUCTION = "Production"
+
+
+def gate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The Model.")],
+    version: Annotated[str, typer.Option("--version", help="The version that was committed.")],
+    goal: Annotated[
+        Goal, typer.Option("--for", help="The stage that it has to come to.", case_sensitive=False)
+    ] = Goal.PRODUCTION,
+    wait: Annotated[str, typer.Option("--wait", help="The longest time to wait, such as 30m or 2h.")] = "30m",
+    wait_for_people: Annotated[
+        bool,
+        typer.Option("--wait-for-people/--no-wait-for-people", help="Go on waiting while somebody has to approve."),
+    ] = True,
+    output: Annotated[
+        Output, typer.Option("--output", "-o", help="table: lines for people. json: a line each.")
+    ] = Output.TABLE,
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Wait in a pipeline until a version has come to a stage, and say what happens meanwhile.
+
+    It changes nothing: the version is requested by a commit, which may arrive in the cluster later. A cluster that gives no answer
+    for a while is asked again.
+
+    Ends with 0 when the version has come there, with 1 when it cannot any more (it failed, is latched, or another one is requested),
+    with 3 when the time is over, and with 4 when a person has to decide and `--no-wait-for-people` is given.
+
+    **Examples**
+
+    `modelward gate credit-risk --version v8 --for Production --wait 30m -n lending`
+
+    `modelward gate credit-risk --version v8 --for Canary --wait 2h --no-wait-for-people`
+    """
+    limit = _duration(wait)
+    cluster = connect(context, kubeconfig, namespace)
+    console = console_for_output()
+    arrival = Arrival(State.UNDER_WAY, "nothing was seen")
+    for arrival in _changes(cluster, model, version, Stage(goal.value), limit):
+        if output is Output.JSON:
+            typer.echo(json.dumps(plain({"at": datetime.now(UTC), "version": version, **vars(arrival)})))
+        else:
+            console.print(_line(arrival, version), style=_STYLES[arrival.state], soft_wrap=True, highlight=False)
+        if arrival.state is State.WAITS_FOR_A_PERSON and not wait_for_people:
+            raise typer.Exit(WAITS_FOR_A_PERSON)
+        if arrival.state in _EXIT_CODES:
+            raise typer.Exit(_EXIT_CODES[arrival.state])
+    raise TimeIsOver(f"{version} has not come to {goal} within {format_duration(limit)}: {arrival.message}")
+
+
+def _changes(cluster: Cluster, model: str, version: str, goal: Stage, limit: timedelta) -> Iterator[Arrival]:
+    """What is seen, each time that it is something else, until the time is over."""
+    ends = time.monotonic() + limit.total_seconds()
+    before: Arrival | None = None
+    was_requested = False
+    while True:
+        try:
+            found = _model(cluster, model)
+        except ClusterError as error:
+            if error.status and error.status != 429 and error.status < 500:
+                raise
+            seen = Arrival(State.UNDER_WAY, f"No answer: {error.message} It is asked again.")
+        else:
+            if found is None:
+                seen = Arrival(State.UNDER_WAY, f"There is no Model {model} in namespace {cluster.namespace} yet.")
+            else:
+                seen = arrival_of(*found, version, goal, was_requested=was_requested)
+                was_requested = was_requested or found[0].spec.production.version == version
+        if seen != before:
+            yield seen
+        before = seen
+        left = ends - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(LOOK_EVERY, left))
+
+
+def _model(cluster: Cluster, name: str) -> tuple[Model, ModelStatus] | None:
+    found = cluster.get(MODELS, name)
+    if found is None:
+        return None
+    try:
+        return Model.model_validate(found), ModelStatus.model_validate(found.get("status") or {})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        raise Failure(f"Model {name}: {path}: {first['msg']}. Is this modelward as new as the operator?") from error
+
+
+def _line(arrival: Arrival, version: str) -> str:
+    weight = "" if arrival.weight is None else f" {arrival.weight} %"
+    where = f" {arrival.stage}{weight}" if arrival.stage else ""
+    gates = f" [{arrival.gates}]" if arrival.gates else ""
+    return escape(f"{datetime.now(UTC):%H:%M:%S} {version}{where}{gates}: {arrival.message}")
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        parsed = parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--wait") from error
+    assert isinstance(parsed, timedelta)
+    return parsed
