@@ -1,4 +1,4 @@
-"""The parts of the documentation that are written from the code: reasons, the reference of the API, the command line.
+"""The parts of the documentation that are written from the code: reasons, metrics, alerts, the reference of API and command line.
 
 ``python docs/generate.py`` writes them; with ``--check`` it writes nothing, prints how the files differ, and exits with 1 if they do.
 
@@ -65,8 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if differences else 0
 
 
+@cache
 def pages() -> Mapping[Path, str]:
     """Every page that is written, or written in part, by its path."""
+    # As a script, only this folder is where modules are looked for.
+    sys.path[:] = dict.fromkeys([*sys.path, str(FOLDER.parent)])
+    from docs import observed
+
     reference = FOLDER / "reference"
     troubleshooting = FOLDER / "troubleshooting.md"
     return {
@@ -74,6 +79,9 @@ def pages() -> Mapping[Path, str]:
         **{reference / _PAGES[kind.name]: _render_kind(kind) for kind in KINDS},
         reference / "gates.md": _render_gates(),
         reference / "command-line.md": _render_commands(),
+        reference / "metrics.md": _NOTE.format(source="operator/modelward/runtime") + observed.metrics_page(),
+        reference / "alerts.md": _NOTE.format(source="charts/modelward/alerts") + observed.alerts_page(),
+        **{path: _filled(path.read_text("utf-8"), text) for path, text in observed.runbooks().items()},
     }
 
 

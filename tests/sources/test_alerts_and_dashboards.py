@@ -251,7 +251,7 @@ COURSES = {
     "ModelOverrideUsed": Course(
         [(f'modelward_model_override_timestamp_seconds{{{ONE},role="risk"}}', "_x30 1800x100")], "29m", "31m"
     ),
-    "ModelOverrideUnreviewed": Course(condition("ReviewCurrent", "False", "OverrideUnreviewed"), "24h", "24h11m"),
+    "ModelOverrideUnreviewed": Course(condition("ReviewCurrent", "False", "OverrideUnreviewed"), "69m", "71m"),
     "ModelReviewOverdue": Course(condition("ReviewCurrent", "False", "ReviewOverdue"), "69m", "71m"),
     "ModelUnowned": Course(condition("Owned", "False", "Ownerless"), "69m", "71m"),
     "ModelZombie": Course(condition("Zombie", "True", "SourceGone"), "69m", "71m"),

@@ -22,9 +22,14 @@ def test_relative_links_of_a_page_resolve(page: Path) -> None:
 
 
 def test_every_page_of_the_docs_is_reached_from_their_index() -> None:
-    index = REPOSITORY / "docs" / "README.md"
-    linked = {(index.parent / link.partition("#")[0]).resolve() for link in _relative_links(index)}
-    assert {page for page in PAGES if page.is_relative_to(index.parent)} - {index} <= linked
+    docs = REPOSITORY / "docs"
+    reached, following = set[Path](), {docs / "README.md"}
+    while following:
+        page = following.pop()
+        reached.add(page)
+        linked = {(page.parent / link.partition("#")[0]).resolve() for link in _relative_links(page)}
+        following |= {other for other in linked if other.suffix == ".md" and other.is_relative_to(docs)} - reached
+    assert {page for page in PAGES if page.is_relative_to(docs)} <= reached
 
 
 def _relative_links(page: Path) -> Iterator[str]:
