@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,9 @@ from examples.tumor_screening.people import Person, Said, bound, modelward, read
 VALIDATOR = "independent-validator"
 RISK = "risk"
 READERS = "tumor-screening-people"
-_RECORDS = "records.jsonl"
+_RECORDS, _CHECKPOINTS = "records.jsonl", "checkpoints.jsonl"
+_PUBLIC_KEY = "audit.pem"
+_SECTIONS_SHOWN = ("# What served", "## Version", "### Approved by", "## The chain")
 _SECONDS_TO_EXPORT = 30
 _DIGITS_SHOWN = 14
 
@@ -55,14 +58,15 @@ class Committee:
             bound(f"modelward-approver-{RISK}", self.namespace, builder, officer),
         )
 
-    def approve(self, person: Person, role: str, digest: str) -> Said:
-        """Told as it is typed, with what was printed below the long look at the version."""
-        words = ["approve", self.model, "-n", self.namespace, "--role", role, "--yes", "--subject-digest", digest]
-        said = person.modelward(*words)
-        shown = f"{digest[:_DIGITS_SHOWN]}…"
-        self.narrator.say(f"{person.name}$ modelward {' '.join(words[:-1])} {shown}")
-        self.narrator.quote(_end_of(said.text))
-        return said
+    def approve(self, digest: str, *decisions: tuple[Person, str]) -> Sequence[Said]:
+        """Each person in a role, at the same time. Told as it is typed, with what was printed below the long look at the version."""
+        words = ("approve", self.model, "-n", self.namespace, "--yes", "--subject-digest", digest)
+        everything = together(*(_typed(person, *words, "--role", role) for person, role in decisions))
+        for (person, role), said in zip(decisions, everything, strict=True):
+            shown = " ".join(words).replace(digest, f"{digest[:_DIGITS_SHOWN]}…")
+            self.narrator.say(f"{person.name}$ modelward {shown} --role {role}")
+            self.narrator.quote(_end_of(said.text))
+        return everything
 
     def list_approvals(self) -> None:
         """What waits for whom, as the validator sees it."""
@@ -75,46 +79,45 @@ class Committee:
 
 
 class Auditor:
-    """Somebody with a copy of what the operator has exported, and without any access to the cluster."""
+    """Somebody with a copy of what the operator has exported and its public key, and without any access to the cluster."""
 
-    def __init__(self, narrator: Narrator, export: Path, namespace: str, model: str, folder: Path) -> None:
+    def __init__(
+        self, narrator: Narrator, folder: Path, export: Path, public_key: bytes, namespace: str, model: str
+    ) -> None:
         self._narrator = narrator
-        self._chain = Path(namespace) / model / _RECORDS
-        self._model = model
-        self._export = export
         self._folder = folder
-
-    @property
-    def _records(self) -> Path:
-        return self._folder / "export" / self._chain
+        self._model = model
+        self._exported = export / namespace / model
+        self._copy = folder / "export" / namespace / model
+        (folder / _PUBLIC_KEY).write_bytes(public_key)
 
     def take_copy(self, newest: int) -> int:
-        """As soon as the record `newest` is exported; the number of records.
+        """As soon as the record `newest` is exported and signed; the number of records.
 
         Raises:
-            TimeoutError: it does not come.
+            TimeoutError: it is not.
         """
         deadline = time.monotonic() + _SECONDS_TO_EXPORT
         while time.monotonic() < deadline:
-            source = self._export / self._chain
-            lines = source.read_bytes().splitlines() if source.exists() else []
-            if len(lines) >= newest:
-                self._records.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, self._records)
-                return len(lines)
+            if _newest(self._exported / _CHECKPOINTS) >= newest:
+                shutil.copytree(self._exported, self._copy)
+                return _newest(self._copy / _RECORDS)
             time.sleep(0.2)
         raise TimeoutError(f"record {newest} of {self._model} was not exported within {_SECONDS_TO_EXPORT} s")
 
-    def bundle(self, moment: datetime) -> Said:
-        """What served at a moment, with the proof of it in one archive."""
+    def ask(self, moment: datetime) -> bool:
+        """What served at a moment, with the proof of it in one archive, and whether the chain is whole."""
         at = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        archive = self._folder / f"{self._model}.tar.gz"
-        return self._told(
-            "audit", "bundle", "--model", self._model, "--at", at, "--from", "export", "--out", archive.name
-        )
+        wanted = ("audit", "bundle", "--model", self._model, "--at", at, "--out", f"{self._model}.tar.gz")
+        bundle, verdict = together(self._typed(*wanted), self._typed("audit", "verify"))
+        self._tell(wanted, _shown(bundle.text))
+        self._tell(("audit", "verify"), verdict.text)
+        return bundle.code == 0 and verdict.code == 0
 
     def verify(self) -> Said:
-        return self._told("audit", "verify", "--from", "export")
+        said = self._typed("audit", "verify")()
+        self._tell(("audit", "verify"), said.text)
+        return said
 
     def change_a_byte(self, role: str) -> int:
         """Of the name of whoever let the newest version through in a role; the number of the record.
@@ -122,23 +125,54 @@ class Auditor:
         Raises:
             LookupError: nobody did.
         """
-        lines = self._records.read_bytes().splitlines(keepends=True)
+        records = self._copy / _RECORDS
+        lines = records.read_bytes().splitlines(keepends=True)
         for position in range(len(lines) - 1, -1, -1):
             record = json.loads(lines[position])
             approver = next((each["approver"] for each in record.get("approvals", ()) if each["role"] == role), "")
             if approver:
                 forged = approver[:1] + chr(ord(approver[1]) ^ 1) + approver[2:]
                 lines[position] = lines[position].replace(approver.encode(), forged.encode(), 1)
-                self._records.write_bytes(b"".join(lines))
+                records.write_bytes(b"".join(lines))
                 self._narrator.say(f"one byte of record {record['seq']} is changed: {approver} is now {forged}")
                 return int(record["seq"])
         raise LookupError(f"no record names an approval as {role}")
 
-    def _told(self, *words: str) -> Said:
-        said = modelward(*words, folder=self._folder)
-        self._narrator.say(f"auditor$ modelward {' '.join(words)}")
-        self._narrator.quote(said.text)
-        return said
+    def _typed(self, *words: str) -> Callable[[], Said]:
+        source = ("--from", "export", "--public-key", _PUBLIC_KEY)
+        return lambda: modelward(*words, *source, folder=self._folder)
+
+    def _tell(self, words: Sequence[str], text: str) -> None:
+        self._narrator.say(f"auditor$ modelward {' '.join(words)} --from export --public-key {_PUBLIC_KEY}")
+        self._narrator.quote(text)
+
+
+def together(*commands: Callable[[], Said]) -> Sequence[Said]:
+    """Commands of several people, at the same time: each takes seconds to start."""
+    with ThreadPoolExecutor(len(commands)) as pool:
+        return tuple(pool.map(lambda command: command(), commands))
+
+
+def _typed(person: Person, *words: str) -> Callable[[], Said]:
+    return lambda: person.modelward(*words)
+
+
+def _newest(file: Path) -> int:
+    """The number of the last line's record; 0 where there is none yet."""
+    lines = file.read_bytes().splitlines() if file.exists() else []
+    return int(json.loads(lines[-1])["seq"]) if lines else 0
+
+
+def _shown(report: str) -> str:
+    """The sections of a report that fit on a screen; the archive has all of them."""
+    shown: list[str] = []
+    wanted = False
+    for line in report.splitlines():
+        if line.startswith("#"):
+            wanted = line.startswith(_SECTIONS_SHOWN)
+        if wanted and line:
+            shown.append(line)
+    return "\n".join(shown)
 
 
 def asked(status: Status, role: str) -> Status | None:

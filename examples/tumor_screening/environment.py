@@ -7,6 +7,7 @@ MODELWARD_EXAMPLE_IMAGE, and the gateway's address (a port-forward on this machi
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -20,6 +21,14 @@ from typing import Any, cast
 
 import sklearn
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from cluster import binaries, contexts, images, lifecycle, locks, paths, people, workloads
 from cluster.processes import Command, Failure, run
@@ -36,6 +45,7 @@ OPERATOR_RELEASE = "modelward"
 DEFINITIONS_RELEASE = "modelward-crds"
 PLATFORM_PROMETHEUS = {"name": "platform", "url": "http://prometheus.monitoring:9090"}
 AUDIT_VOLUME = "modelward-audit"
+SIGNING_KEY = "modelward-audit-signing"
 OPERATOR_USER = 65532
 DEFAULT_FORWARDED_GATEWAY = "http://127.0.0.1:8080"
 _UNFINISHED = "pending-install,pending-upgrade,pending-rollback,uninstalling"
@@ -80,6 +90,12 @@ class Environment:
     def person(self, name: str, *groups: str) -> Path:
         """A kubeconfig of one person, whom the API server knows by a client certificate. Of the local cluster only."""
         return people.kubeconfig(name, groups)
+
+    def audit_public_key(self) -> bytes:
+        """What the checkpoints of the exported audit records are verified with."""
+        secret = self.get("secret", SIGNING_KEY, "--namespace", OPERATOR_NAMESPACE)
+        private = load_pem_private_key(base64.b64decode(secret["data"]["key.pem"]), password=None)
+        return private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     def apply(self, *objects: Mapping[str, Any]) -> None:
         """Server-side, as a GitOps tool applies."""
@@ -155,6 +171,7 @@ def prepare(say: Say) -> Environment:
     _install_definitions(environment, say)
     if environment.audit_export is not None:
         _provide_audit_volume(environment, environment.audit_export)
+        _provide_signing_key(environment)
     _install_operator(environment, say)
     return replace(environment, installed_here=not was_there)
 
@@ -286,6 +303,14 @@ def _provide_audit_volume(environment: Environment, folder: Path) -> None:
     )
 
 
+def _provide_signing_key(environment: Environment) -> None:
+    if environment.exists("secret", SIGNING_KEY, "--namespace", OPERATOR_NAMESPACE):
+        return
+    key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    metadata = {"name": SIGNING_KEY, "namespace": OPERATOR_NAMESPACE}
+    environment.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"key.pem": key}})
+
+
 def _remove_audit_volume(environment: Environment, folder: Path) -> None:
     """With its content: a Model of the same name would begin a chain that does not continue the one that is there."""
     environment.kubectl("delete", "persistentvolume", AUDIT_VOLUME, "--ignore-not-found", "--timeout=60s")
@@ -295,11 +320,12 @@ def _remove_audit_volume(environment: Environment, folder: Path) -> None:
 def _install_operator(environment: Environment, say: Say) -> None:
     repository, _, tag = environment.operator_image.rpartition(":")
     sources = [PLATFORM_PROMETHEUS] if environment.is_local else []
-    values = {
+    values: dict[str, Any] = {
         "image": {"repository": repository, "tag": tag},
         "metrics": {"prometheusSources": sources},
-        "audit": {"export": {"directory": {"enabled": environment.audit_export is not None}}},
     }
+    if environment.audit_export is not None:
+        values["audit"] = {"export": {"directory": {"enabled": True}}, "signing": {"secretName": SIGNING_KEY}}
     with _timed(say, f"chart {OPERATOR_RELEASE}"):
         _upgrade(environment, OPERATOR_RELEASE, values)
 
