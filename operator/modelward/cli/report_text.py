@@ -130,9 +130,10 @@ def cells_of(row: Row) -> tuple[str, ...]:
 
 
 def _names_of(concerns: Sequence[str]) -> Iterator[str]:
-    """`Zombie=True Ownerless: sentence` is told in full above; here its first word will do."""
+    """`Zombie=True Ownerless: sentence` is told in full above; here its first word will do. Another sentence is told as it is."""
     for concern in concerns:
-        yield concern.split(" ", 1)[0]
+        condition = concern.split(" ", 1)[0]
+        yield condition if "=" in condition else concern
 
 
 def _print_section(console: Console, table: Table | None, otherwise: str) -> None:

@@ -76,6 +76,7 @@ def test_a_person_reads_figures_attention_and_models(run: Any) -> None:
     assert said["Approvals waiting"] == "Approvals waiting 1 the oldest for 5h"
     assert said["Zombie"] == "Zombie lending dead Zombie of dead"
     assert "Pod lending/by-hand looks like an inference server (Ollama: image ollama/ollama:1)" in said["Unregistered"]
+    assert "Unreadable this release cannot read the object:" in said["lending"]
     assert result.stdout.isascii()
 
 
