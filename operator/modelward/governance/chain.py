@@ -142,9 +142,13 @@ def head_of(spec: ModelAuditRecordSpec) -> Head:
 
 
 def same_step(record: ModelAuditRecordSpec, entry: Entry) -> bool:
-    """Does the record announce this very step? Then an operator that was killed before doing it goes on with the record."""
+    """Does the record announce this very step, by the same people and rules? Then an operator that was killed before doing it
+    goes on with the record."""
     return (
         record.action == entry.action
+        and record.actor == entry.actor
+        and record.policy == entry.policy
+        and {approval.uid for approval in record.approvals} == {approval.uid for approval in entry.approvals}
         and record.model.uid == entry.model.uid
         and record.version == entry.version
         and record.version_digest == entry.version_digest

@@ -20,6 +20,7 @@ from modelward.api.model_audit_record import (
     ModelAuditRecordSpec,
 )
 from modelward.api.status import AuditHead, DecisionStatus, GateStatus, HistoryEntry, ModelStatus, TrafficStatus
+from modelward.governance.approvals import override_of
 from modelward.governance.chain import Entry, Head, head_of, same_step, seal
 from modelward.governance.reconstruction import NOT_CARRIED_OUT, OPERATOR
 from modelward.lifecycle import decisions, monitoring
@@ -56,14 +57,28 @@ def links_of(before: Snapshot, status: ModelStatus, assessment: Assessment) -> L
 
 
 def _place(s: Snapshot) -> tuple[Head | None, tuple[ModelAuditRecordSpec, ...]]:
-    """The newest record that was carried out, and those beyond it that this Model's operator wrote before it was interrupted."""
+    """The newest record that is settled, and those beyond it that this Model's operator wrote before it was interrupted."""
+    head, ahead = _remembered(s)
+    taken_back = [index for index, record in enumerate(ahead) if record.action == reasons.NOT_CARRIED_OUT]
+    if taken_back:  # it has said of all before it what became of them
+        return head_of(ahead[taken_back[-1]]), ahead[taken_back[-1] + 1 :]
+    return head, ahead
+
+
+def _remembered(s: Snapshot) -> tuple[Head | None, tuple[ModelAuditRecordSpec, ...]]:
     told = s.status.audit
     if told is not None:
         return Head(told.seq, told.hash), tuple(record for record in s.chain if record.seq > told.seq)
     # No memory yet: what another Model of this name left is where this one's chain goes on.
     own = [index for index, record in enumerate(s.chain) if record.model.uid == s.model.metadata.uid]
-    first = own[0] if own else len(s.chain)
+    first = own[0] if own and not _memory_was_lost(s) else len(s.chain)
     return (head_of(s.chain[first - 1]) if first else None), s.chain[first:]
+
+
+def _memory_was_lost(s: Snapshot) -> bool:
+    """Is the status empty, and something there that only comes after a status? Then what is on record was carried out."""
+    running = s.route is not None or any(view.deployment for view in s.versions.values())
+    return running and s.status == ModelStatus()
 
 
 def _entries(s: Snapshot, status: ModelStatus, assessment: Assessment) -> Iterable[Entry]:
@@ -74,9 +89,19 @@ def _entries(s: Snapshot, status: ModelStatus, assessment: Assessment) -> Iterab
         version = status.rollout or status.production
         step = HistoryEntry(
             at=s.now, version=version.version if version else "", action=reasons.TRAFFIC_CHANGED,
-            message="The split of requests changed, because pods became ready or ceased to be.",
+            message=_why_without_a_step(s, status),
         )  # fmt: skip
         yield _entry(s, status, assessment, step)
+
+
+def _why_without_a_step(s: Snapshot, status: ModelStatus) -> str:
+    if s.model.metadata.deletion_timestamp:
+        return "The Model is deleted: its traffic ends."
+    if s.status.traffic and status.traffic and s.status.traffic.weights == status.traffic.weights:
+        return (
+            "The copies of requests changed, because a challenger began or ended, or pods became ready or ceased to be."
+        )
+    return "The split of requests changed, because pods became ready or ceased to be."
 
 
 def _new_steps(before: Sequence[HistoryEntry], after: Sequence[HistoryEntry]) -> list[HistoryEntry]:
@@ -123,24 +148,28 @@ def _judged(s: Snapshot, assessment: Assessment, step: HistoryEntry) -> tuple[Ga
 
 
 def _decisions(s: Snapshot, status: ModelStatus, step: HistoryEntry) -> tuple[DecisionStatus, ...]:
-    """The decisions about the version that a step rests on: no approval that does not count. Of a person's step, that decision."""
+    """The decisions about the version that a step rests on: none that does not count. Of a person's step, that decision."""
     about = [d for d in status.decisions if d.version in (step.version, "")]
     if step.actor:
         return tuple(d for d in about if d.approver == step.actor and d.seen_at == step.at)
     counting = _counting(s, status, step)
-    return tuple(d for d in about if d.trusted and (d.decision != Decision.APPROVE or d.uid in counting))
+    asked = (Decision.APPROVE, Decision.OVERRIDE)
+    return tuple(d for d in about if d.trusted and (d.decision not in asked or d.uid in counting))
 
 
 def _counting(s: Snapshot, status: ModelStatus, step: HistoryEntry) -> frozenset[str]:
-    """The approvals that let the version through as far as it has come, by uid."""
+    """The approvals that let the version through as far as it has come, and the override that does, by uid."""
     rollout = next((role for role in (s.status.rollout, status.rollout) if role and role.version == step.version), None)
     view, policy = s.versions.get(step.version), _policy(s, status)
     if rollout is None or view is None or policy is None:
         return frozenset()
     demands = decisions.demands_of(policy.spec.stages, rollout, 100, s.status.production is None)
-    # Those that are heard in this very look are in the new status only.
-    answers = decisions.answered(replace(s, status=status), policy, view, demands)
-    return frozenset(approval.uid for answer in answers for approval in answer.approvals)
+    # Those that are heard in this very look are in the new status only; what it is compared with served before the step.
+    heard = replace(s, status=s.status.model_copy(update={"decisions": status.decisions}))
+    answers = decisions.answered(heard, policy, view, demands)
+    override = override_of(decisions.question(heard, policy, view), decisions.counted(heard), s.now)
+    approvals = frozenset(approval.uid for answer in answers for approval in answer.approvals)
+    return approvals | {override.uid} if override else approvals
 
 
 def _details(s: Snapshot, view: VersionView | None, policy: Policy | None, step: HistoryEntry) -> Mapping[str, Any]:
@@ -155,7 +184,11 @@ def _details(s: Snapshot, view: VersionView | None, policy: Policy | None, step:
     if step.action == reasons.PROMOTED:
         return {"evaluations": evaluations}
     version = view.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"serving", "baseline"})
-    rules = policy.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True) if policy else {}
+    rules = (
+        policy.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"identity_map"})
+        if policy
+        else {}
+    )
     return {"version": version, "policy": rules, "evaluations": evaluations}
 
 

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 from modelward.api.model_audit_record import ModelAuditRecordSpec
+from modelward.api.status import ModelStatus
 from modelward.governance.chain import document_of, verify
+from modelward.governance.reconstruction import carried_out
 from modelward.lifecycle.plan import Plan
-from tests.unit.lifecycle.builders import ERRORS, Given, model
+from tests.unit.lifecycle.builders import ERRORS, Given, model, policy
 from tests.unit.lifecycle.test_decisions import waiting
 
 
@@ -137,3 +139,79 @@ def test_a_split_that_changes_without_a_step_is_on_record() -> None:
     [record] = lost.records
     assert record.action == "TrafficChanged"
     assert {weight.version: weight.percent for weight in record.weights} == {"v7": 100}
+
+
+def test_the_record_of_one_person_s_decision_is_not_taken_for_that_of_another() -> None:
+    """Killed after rita's approval was on record; her object is deleted meanwhile, and ruth approves."""
+    two = waiting({"role": "risk", "count": 2})
+    [first] = two.decided("Approve", by="rita").decide().records
+    otherwise = recorded(two.decided("Approve", by="ruth"), first).decide()
+    assert [(record.action, record.actor) for record in otherwise.records] == [
+        ("NotCarriedOut", "modelward"),
+        ("DecisionRecorded", "ruth"),
+    ]
+
+
+def test_a_rollout_that_starts_under_another_policy_than_was_announced_is_announced_anew() -> None:
+    given = model().serving("v7").version("v8").requests("v8")
+    [announced] = given.decide().records
+    changed = recorded(given.under(policy(canary__approvals=[{"role": "risk"}])), announced).decide()
+    taken_back, started = changed.records
+    assert (taken_back.action, started.action) == ("NotCarriedOut", "RolloutStarted")
+    assert started.policy != announced.policy
+
+
+def test_what_was_taken_back_and_is_decided_again_is_on_record_again() -> None:
+    """Killed three times: it was to go on, then to fail, then to go on after all."""
+    going_on = ready_to_go_on()
+    [first] = going_on.decide().records
+    failing = recorded(going_on, first).status(gates=()).gate("errors", "Fail")
+    taken_back, failed = failing.decide().records
+    last = recorded(going_on, first, taken_back, failed).decide()
+    chain = (first, taken_back, failed, *last.records)
+    assert [record.action for record in carried_out(chain)][-1] == "WeightChanged"
+    assert verify([document_of(record) for record in chain]) == ()
+    assert last.status.audit is not None
+    assert last.status.audit.seq == chain[-1].seq
+
+
+def test_an_operator_killed_after_it_took_something_back_adopts_what_it_wrote_then() -> None:
+    failing = ready_to_go_on()
+    [first] = failing.decide().records
+    failing = recorded(failing, first).status(gates=()).gate("errors", "Fail")
+    plan = failing.decide()
+    again = recorded(failing, *plan.records).decide()
+    assert again.records == ()
+    assert again.status.audit == plan.status.audit
+
+
+def test_a_memory_that_was_lost_takes_nothing_back_that_was_done() -> None:
+    """The status is gone, and what it stood for is not: pods run."""
+    given = ready_to_go_on()
+    plan = given.decide()
+    lost = recorded(given, *plan.records)._with(status=ModelStatus())
+    assert all(record.action != "NotCarriedOut" for record in lost.decide().records)
+    [record] = lost.decide().records
+    assert record.prev_hash == plan.records[-1].hash
+
+
+def test_only_approvals_that_count_are_given_as_grounds() -> None:
+    given = waiting({"role": "risk", "count": 2}).decided("Approve", by="rita").decided("Approve", by="ada")
+    given = given.decided("Approve", by="ruth").decided("Override", by="ada", subjectDigest="sha256:" + "0" * 64)
+    entered = given.decide().records[-1]
+    assert entered.action == "StageEntered"
+    assert sorted(approval.approver for approval in entered.approvals) == ["rita", "ruth"]
+
+
+def test_who_is_who_is_no_part_of_a_record() -> None:
+    people = {"people": [{"name": "ada", "usernames": ["ada"], "identities": ["ada@example.com"]}]}
+    under = policy(spec__identityMap=people)
+    [record] = model().under(under).serving("v7").version("v8").requests("v8").decide().records
+    assert record.details["policy"]["stages"]
+    assert "identityMap" not in record.details["policy"]
+
+
+def test_the_end_of_a_model_s_traffic_is_recorded_as_such() -> None:
+    [record] = model().serving("v7").deleted().decide().records
+    assert record.weights == ()
+    assert "deleted" in record.message
