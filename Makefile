@@ -47,6 +47,7 @@ lint: $(READY) ## Format, style, types, layers, generated files
 generate: $(READY) ## Write the generated files anew
 	@ruff format . && $(PYTHON) -m modelward.api.schema crds charts/modelward-crds/templates && $(PYTHON) docs/generate.py
 	@$(PYTHON) -m modelward.governance.admission charts/modelward/templates/admission.yaml
+	@$(PYTHON) -m deploy.generate
 
 cluster-up: $(READY) ## Start the local Kubernetes, or say that it is up
 	@$(PYTHON) -m cluster up
