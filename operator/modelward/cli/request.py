@@ -18,7 +18,7 @@ from modelward.cli.approvals_shown import label
 from modelward.cli.cluster import Context, Kubeconfig, Namespace, Object, connect
 from modelward.cli.explain_text import clean, console_for_output
 from modelward.cli.failure import Failure
-from modelward.governance.identities import builder_of, builders_of
+from modelward.governance.identities import builder_of, builders_of, team_in_common
 
 YOURSELF = "YOUR-USER-NAME"
 """What is put for the approver, who is whoever creates the object."""
@@ -86,7 +86,10 @@ def may_count(
     return [
         f"{person.name} ({', '.join(person.usernames)})" if person.usernames else person.name
         for person in identities.people
-        if person.name not in built and not (outside and (not person.teams or team is None or team in person.teams))
+        if person.name not in built
+        and not (
+            outside and (not person.teams or team is None or team_in_common(person.name, team, builders, identities))
+        )
     ]
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from modelward.api.lifecycle_policy import ApprovalDemand, IdentityMap
 from modelward.api.model_approval import Decision, ModelApproval
 from modelward.api.status import DecisionStatus
-from modelward.governance.identities import builder_of, is_the_builder, person_of, teams_of
+from modelward.governance.identities import builder_of, is_the_builder, person_of, team_in_common, teams_of
 
 DECISIONS_KEPT = 128
 HEARD_AT_ONCE = 8
@@ -291,8 +291,9 @@ def _team_bar(approver: str, demand: ApprovalDemand, question: Question) -> str 
         )
     if question.team is None:
         return f"role {demand.role} is for people outside of the owning team, and the Model has no spec.owner.team"
-    if question.team in teams:
-        return f"role {demand.role} is for people outside of the owning team, and {approver} is of {question.team}"
+    shared = team_in_common(person, question.team, question.builders, question.identities) if person else None
+    if shared is not None:
+        return f"role {demand.role} is for people outside of the owning team, and {approver} is of {shared}"
     return None
 
 

@@ -36,6 +36,18 @@ def teams_of(person: str, identities: IdentityMap) -> tuple[str, ...] | None:
     return next((entry.teams for entry in identities.people if entry.name == person), None)
 
 
+def team_in_common(person: str, owner: str | None, builders: Iterable[str], identities: IdentityMap) -> str | None:
+    """A team of the person's that owns the Model, or that somebody is of who built the version.
+
+    What a Model calls its owner is written by the team itself; who is of which team is not.
+    """
+    theirs = {_plain(owner)} if owner else set()
+    for builder in builders:
+        built_by = builder_of(builder, identities)
+        theirs |= {_plain(team) for team in (teams_of(built_by, identities) if built_by else None) or ()}
+    return next((team for team in teams_of(person, identities) or () if _plain(team) in theirs), None)
+
+
 def builders_of(spec: ModelVersionSpec) -> tuple[str, ...]:
     """Everybody who had a hand in a version: those it names, the user of the training run, the authors of the commit."""
     lineage = spec.lineage

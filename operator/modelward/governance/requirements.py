@@ -9,7 +9,7 @@ from modelward.api.model import Model, ModelSpec
 from modelward.api.model_version import ModelVersionSpec
 from modelward.api.types import ApiModel
 from modelward.governance import tiers
-from modelward.governance.identities import builders_of, is_the_builder, person_of, teams_of, unknown
+from modelward.governance.identities import builders_of, is_the_builder, person_of, team_in_common, teams_of, unknown
 
 
 @dataclass(frozen=True)
@@ -222,6 +222,11 @@ def _dependence(validator: str, builders: tuple[str, ...], team: str | None, ide
     teams = teams_of(person, identities)
     if teams is None:
         return "is of no team that the policy's identityMap knows"
-    if team is not None and team in teams:
-        return f"is of {team}, the team that owns the Model"
+    shared = team_in_common(person, team, builders, identities)
+    if shared is not None:
+        return (
+            f"is of {shared}, the team that owns the Model"
+            if shared == team
+            else f"is of {shared}, a team that built it"
+        )
     return None

@@ -1,6 +1,7 @@
 """The bounds of a standing approval: which retrains are routine enough that nobody has to look at each."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from modelward.api.model_approval import MetricAllowance, Standing
 from modelward.api.model_evaluation import ModelEvaluation
@@ -12,6 +13,7 @@ def bar(
     candidate: tuple[ModelVersionSpec, str],
     incumbent: tuple[ModelVersionSpec, str] | None,
     evaluations: Iterable[ModelEvaluation],
+    now: datetime,
 ) -> str | None:
     """Why a version is no routine retrain by these bounds, as a sentence; None when it is.
 
@@ -22,11 +24,12 @@ def bar(
     (spec, digest), (served, served_digest) = candidate, incumbent
     if spec.io_schema is None or spec.io_schema != served.io_schema:
         return f"spec.schema of {spec.version} is not declared as that of {served.version} is: a standing approval needs both, equal"
-    recorded = tuple(evaluations)
+    recorded = tuple(evaluation for evaluation in evaluations if evaluation.spec.at <= now)
     for allowance in standing.metrics:
-        worse = _metric_bar(
-            allowance, _newest(allowance, digest, recorded), _newest(allowance, served_digest, recorded), spec, served
-        )
+        ours = _newest(allowance, digest, recorded)
+        if ours is not None and ours.spec.valid_until is not None and ours.spec.valid_until <= now:
+            return f"evaluation {ours.metadata.name} of {spec.version} was valid until {ours.spec.valid_until:%Y-%m-%d %H:%M} UTC"
+        worse = _metric_bar(allowance, ours, _newest(allowance, served_digest, recorded), spec, served)
         if worse is not None:
             return worse
     return None

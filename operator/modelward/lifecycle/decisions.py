@@ -107,6 +107,7 @@ def question(s: Snapshot, policy: Policy, view: VersionView) -> Question:
                 (view.spec, view.digest),
                 (incumbent.spec, incumbent.digest) if incumbent else None,
                 s.evaluations,
+                s.now,
             )
         )
     }

@@ -129,8 +129,8 @@ def stop_what_a_person_rejected(c: Case) -> Outcome | None:
 
 
 def freeze_when_suspended(c: Case) -> Outcome | None:
-    """`suspend` freezes automation, never traffic."""
-    if not c.s.model.spec.suspend:
+    """`suspend` freezes automation, never traffic; a person's rejection is carried out to its end all the same."""
+    if not c.s.model.spec.suspend or _leaves_a_rejected_version(c.status):
         return None
     return Outcome(c.status, reasons.SUSPENDED, "spec.suspend is true: automation is frozen, traffic goes on.", False)
 
@@ -589,6 +589,12 @@ def _moved(c: Case, status: ModelStatus, version: str, reason: str, message: str
     """An outcome that changes the state: told as an event, kept in the history, looked at again at once."""
     remembered = transitions.remember(status, c.now, version, reason, message)
     return Outcome(remembered, reason, message, True, (Announcement(reason, message, warning),), check_at=c.now)
+
+
+def _leaves_a_rejected_version(status: ModelStatus) -> bool:
+    rejected = {entry.digest for entry in status.failed if entry.reason == reasons.REJECTED}
+    rolling_back = status.switch is not None and status.switch.kind == "Rollback"
+    return rolling_back and status.production is not None and status.production.digest in rejected
 
 
 def _given_up(c: Case, switch: SwitchStatus, target: VersionView | None) -> str | None:

@@ -131,7 +131,7 @@ def latch(
         version=version, digest=digest, retry=retry, stage=stage, reason=reason, message=message[:2048], at=now
     )
     others = tuple(entry for entry in status.failed if entry.digest != digest)
-    ended: dict[str, None] = {}
+    ended: dict[str, object] = {"challengers": tuple(each for each in status.challengers if each.digest != digest)}
     if status.rollout and status.rollout.digest == digest:
         ended["rollout"] = None
     if status.watch and status.watch.digest == digest:

@@ -197,10 +197,10 @@ class Actor:
         existing = observed.deployments.get(view.version)
         name, namespace = child_name(model.metadata.name, view.version), model.metadata.namespace
         autoscaler = workloads.build_autoscaler(model, view) if replicas >= view.replicas else None
+        if name not in observed.revisions and not view.changed:  # also one that somebody has deleted
+            await self._create(CONTROLLER_REVISIONS, workloads.build_kept_version(model, view))
         # The autoscaler first: that it is as it should be follows from the number of pods, also after a crash in between.
         if existing is None:
-            if name not in observed.revisions:
-                await self._create(CONTROLLER_REVISIONS, workloads.build_kept_version(model, view))
             if autoscaler:
                 await self.kube.apply(HORIZONTAL_POD_AUTOSCALERS, autoscaler)
             # One of that name that is there already is somebody else's: those of the Model are in `observed`.

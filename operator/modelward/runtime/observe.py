@@ -312,8 +312,12 @@ class Observer:
 
     async def _trust(self, status: ModelStatus, approvals: Iterable[ModelApproval]) -> Trust:
         """Are approvals guarded? Looked at afresh, and after they were read, when one of them is not on record yet."""
-        recorded = {decision.uid for decision in status.decisions}
-        new = any(approval.metadata.uid not in recorded for approval in approvals)
+        recorded, over = {decision.uid for decision in status.decisions}, status.decisions_since
+        new = any(
+            approval.metadata.uid not in recorded
+            and not (over and datetime.fromisoformat(approval.metadata.creation_timestamp) <= over)
+            for approval in approvals
+        )
         return await (self.trust.afresh() if new else self.trust.current())
 
     def _chain(self, model: Model, status: ModelStatus) -> tuple[ModelAuditRecordSpec, ...]:

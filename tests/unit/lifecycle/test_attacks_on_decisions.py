@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from modelward.api.model import Owner
 from modelward.api.status import Stage
 from modelward.governance import approvals
 from tests.unit.lifecycle.builders import NOW, Given, model, policy
@@ -199,3 +200,46 @@ def test_a_rejected_version_that_is_served_elsewhere_is_ungoverned() -> None:
     given = model().version("v7").requests("v7").served_elsewhere().decided("Reject", by="ruth", version="v7")
     [found] = [c for c in given.decide().status.conditions if c.type == "Ungoverned"]
     assert (found.status, found.reason) == ("True", "NotApproved")
+
+
+@pytest.mark.parametrize("suspended", [False, True], ids=["running", "suspended"])
+def test_a_rejection_takes_a_version_out_of_production_also_while_automation_is_frozen(suspended: bool) -> None:
+    given = model().serving("v8").standby("v7").decided("Reject", by="rita", version="v8")
+    given = given.suspended() if suspended else given
+    for _ in range(3):
+        given = given.after(given.decide())
+    assert given.s.status.production is not None
+    assert given.s.status.production.version == "v7"
+
+
+def test_a_rejected_challenger_gets_no_more_copies_also_while_automation_is_frozen() -> None:
+    given = model().serving("v7").challenger("v9").suspended().decided("Reject", by="rita", version="v9")
+    plan = given.decide()
+    assert plan.status.challengers == ()
+    assert plan.traffic is not None
+    assert plan.traffic.mirrors == {}
+
+
+VALIDATOR = {"role": "validator", "independent": True}
+
+
+@pytest.mark.parametrize(
+    "team", ["lending-ml", "Lending-ML ", "another-team"], ids=["own", "spelled otherwise", "named otherwise"]
+)
+def test_a_team_does_not_make_its_people_independent_by_how_it_calls_itself(team: str) -> None:
+    given = waiting(VALIDATOR).spec(owner=Owner(team=team)).decided("Approve", by="alan", role="validator")
+    assert not goes_on(given)
+    assert "alan is of lending-ml" in why(given)
+    assert goes_on(waiting(VALIDATOR).spec(owner=Owner(team=team)).decided("Approve", by="vera", role="validator"))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"valid_until": NOW - timedelta(minutes=1)}, {"at": NOW + timedelta(days=9)}], ids=["over", "of a time to come"]
+)  # fmt: skip
+def test_an_evaluation_that_is_no_evidence_now_carries_no_standing_approval(changes: dict[str, Any]) -> None:
+    given = waiting().evaluated("v7", auc=0.87).evaluated("v8", auc=0.87)
+    theirs, ours = given.s.evaluations
+    changed = ours.model_copy(update={"spec": ours.spec.model_copy(update=changes)})
+    spoilt = given._with(evaluations=(theirs, changed))
+    assert goes_on(given.decided("Approve", by="rita", standing=STANDING))
+    assert not goes_on(spoilt.decided("Approve", by="rita", standing=STANDING))

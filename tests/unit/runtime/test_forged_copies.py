@@ -85,3 +85,13 @@ async def _pinned(cluster: Cluster) -> list[Any]:
     observed = await cluster.reconciler._observer.observe(KEY, {})
     assert observed is not None
     return list(observed.snapshot.pinned.values())
+
+
+async def test_a_copy_that_somebody_deletes_is_made_again_while_its_pods_run() -> None:
+    """Without it, a ModelVersion that is deleted and made anew would be what a missing Deployment is made from."""
+    cluster = Cluster()
+    await cluster.look()
+    before = deepcopy(cluster.get(CONTROLLER_REVISIONS, "credit-risk-v7")["data"])
+    del cluster.kube.objects[CONTROLLER_REVISIONS, KEY.namespace, "credit-risk-v7"]
+    await cluster.look(1)
+    assert cluster.get(CONTROLLER_REVISIONS, "credit-risk-v7")["data"] == before
