@@ -14,6 +14,7 @@ from modelward.api.status import DecisionStatus
 from modelward.governance.identities import builder_of, is_the_builder, person_of, team_in_common, teams_of
 
 DECISIONS_KEPT = 128
+NEWEST_KEPT = 64
 HEARD_AT_ONCE = 8
 
 
@@ -93,13 +94,14 @@ def bounded(
 ) -> tuple[tuple[DecisionStatus, ...], datetime | None]:
     """As many decisions as are kept, and up to when those that are not listed are over.
 
-    The oldest go first, but of those that mean nothing any more: what is in force is not forgotten for what came later.
+    The oldest go first, but of those that mean nothing any more: what is in force is not forgotten for what came later. Nor
+    is what has just come for want of room beside what lasts.
     """
     surplus = len(decisions) - DECISIONS_KEPT
     if surplus <= 0:
         return decisions, ignored_until
-    in_order = sorted(decisions, key=lambda decision: not _lasts(decision, decisions, now))  # those that are over last
-    dropped = in_order[-surplus:]
+    earlier = decisions[NEWEST_KEPT:]
+    dropped = sorted(earlier, key=lambda decision: not _lasts(decision, decisions, now))[-surplus:]
     gone = {decision.uid for decision in dropped}
     kept = tuple(decision for decision in decisions if decision.uid not in gone)
     return kept, max([*(decision.at for decision in dropped), *([ignored_until] if ignored_until else [])])
@@ -112,8 +114,7 @@ def _lasts(decision: DecisionStatus, among: Sequence[DecisionStatus], now: datet
     if decision.decision == Decision.REJECT:
         return not decision.acted
     if decision.decision == Decision.OVERRIDE:
-        review = review_of(among)
-        return not (review and review.at > decision.at)
+        return _is_unreviewed_override(decision, among)
     return (decision.decision == Decision.EXCEPTION or decision.standing is not None) and not _expired(decision, now)
 
 
@@ -199,15 +200,17 @@ def review_of(decisions: Iterable[DecisionStatus]) -> DecisionStatus | None:
 
 
 def unreviewed_override(decisions: Iterable[DecisionStatus]) -> DecisionStatus | None:
-    """The oldest break-glass decision that no review has followed."""
+    """The oldest break-glass decision that no review by somebody else has followed."""
     recorded = tuple(decisions)
-    review = review_of(recorded)
-    open_ = [
-        decision
-        for decision in recorded
-        if decision.decision == Decision.OVERRIDE and decision.trusted and not (review and review.at > decision.at)
-    ]
+    open_ = [decision for decision in recorded if _is_unreviewed_override(decision, recorded)]
     return min(open_, key=lambda decision: decision.at, default=None)
+
+
+def _is_unreviewed_override(decision: DecisionStatus, among: Sequence[DecisionStatus]) -> bool:
+    if decision.decision != Decision.OVERRIDE or not decision.trusted:
+        return False
+    review = review_of(each for each in among if each.approver != decision.approver)
+    return not (review and review.at > decision.at)
 
 
 def next_expiry(decisions: Iterable[DecisionStatus], now: datetime) -> datetime | None:

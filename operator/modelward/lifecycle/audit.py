@@ -68,7 +68,9 @@ def _place(s: Snapshot) -> tuple[Head | None, tuple[ModelAuditRecordSpec, ...]]:
 def _remembered(s: Snapshot) -> tuple[Head | None, tuple[ModelAuditRecordSpec, ...]]:
     told = s.status.audit
     if told is not None:
-        return Head(told.seq, told.hash), tuple(record for record in s.chain if record.seq > told.seq)
+        beyond = [record for record in s.chain if record.seq > told.seq]
+        # Numbers are given without a gap: what is beyond one continues nothing, and is nobody's word.
+        return Head(told.seq, told.hash), tuple(r for seq, r in enumerate(beyond, told.seq + 1) if r.seq == seq)
     # No memory yet: what another Model of this name left is where this one's chain goes on.
     own = [index for index, record in enumerate(s.chain) if record.model.uid == s.model.metadata.uid]
     first = own[0] if own and not _memory_was_lost(s) else len(s.chain)

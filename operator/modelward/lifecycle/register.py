@@ -8,7 +8,7 @@ from modelward.api.status import ModelStatus, RiskTierStatus, VersionReference
 from modelward.governance import approvals, register, requirements, subjects, tiers
 from modelward.governance.register import Approval, RegisterFacts, Review, Serving, Watching
 from modelward.governance.requirements import Missing
-from modelward.lifecycle import monitoring
+from modelward.lifecycle import decisions, monitoring
 from modelward.lifecycle.snapshot import Policy, Problem, Snapshot, VersionView
 
 
@@ -33,7 +33,7 @@ def below_floor(s: Snapshot) -> Problem | None:
     """Does the Model claim a lower tier than its risk assessment allows, without an exception in force?"""
     if s.policy is None:
         return None
-    found = tiers.below_floor(s.model, s.policy.spec, s.status.decisions, s.now)
+    found = tiers.below_floor(s.model, s.policy.spec, decisions.counted(s), s.now)
     return Problem(reasons.TIER_BELOW_FLOOR, found.message) if found else None
 
 

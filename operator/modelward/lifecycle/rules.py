@@ -20,7 +20,7 @@ from modelward.api.status import (
     SwitchStatus,
     VersionReference,
 )
-from modelward.governance.approvals import Answer, override_of
+from modelward.governance.approvals import Answer
 from modelward.lifecycle import decisions, monitoring, register, transitions
 from modelward.lifecycle.assess import Assessment, mirror_incomplete, mismatched, rows_of
 from modelward.lifecycle.plan import Announcement, Outcome
@@ -672,10 +672,11 @@ def _promoted(c: Case, run: Running) -> Outcome:
 
 def _approval(c: Case, run: Running) -> transitions.Approval:
     """How the version that is promoted came by what its policy asks people."""
-    if not approvals_due(c):
+    answers = _answers(c, run)
+    if not answers:
         return "NotAsked"
-    overridden = override_of(decisions.question(c.s, run.policy, run.candidate), decisions.counted(c.s), c.now)
-    return "Overridden" if overridden else "Given"
+    lacking = any(len(answer.people) < answer.demand.count for answer in answers)
+    return "Overridden" if lacking else "Given"
 
 
 def _next_stage(c: Case, run: Running) -> Stage:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from modelward.api.model import Owner
+from modelward.api.lifecycle_policy import RiskTier
+from modelward.api.model import Owner, RiskAssessment
 from modelward.api.status import Stage
-from modelward.governance import approvals
+from modelward.governance import approvals, subjects
 from tests.unit.lifecycle.builders import NOW, Given, model, policy
 from tests.unit.lifecycle.test_decisions import PEOPLE, STANDING, goes_on, waiting, why
 
@@ -243,3 +244,46 @@ def test_an_evaluation_that_is_no_evidence_now_carries_no_standing_approval(chan
     spoilt = given._with(evaluations=(theirs, changed))
     assert goes_on(given.decided("Approve", by="rita", standing=STANDING))
     assert not goes_on(spoilt.decided("Approve", by="rita", standing=STANDING))
+
+
+def test_whoever_may_only_reject_cannot_make_approvals_go_unheard() -> None:
+    given: Given = waiting()
+    for number in range(140):
+        given = given.decided("Reject", by="nils", version=f"v{1000 + number}", made=minutes_ago(900 - number))
+    for _ in range(25):
+        given = given.after(given.decide())
+    assert given.s.policy is not None
+    assert goes_on(given.under(given.s.policy).decided("Approve", by="rita"))
+
+
+def test_breaking_the_glass_is_reviewed_by_somebody_else() -> None:
+    given = waiting().decided("Override", by="rita", made=minutes_ago(9))
+    own = given.decided("Reviewed", by="rita", made=minutes_ago(5)).decide().status
+    other = given.decided("Reviewed", by="ruth", made=minutes_ago(5)).decide().status
+    assert approvals.unreviewed_override(own.decisions) is not None
+    assert approvals.unreviewed_override(other.decisions) is None
+
+
+def test_an_override_that_was_not_needed_is_not_what_let_the_version_through() -> None:
+    under = policy(canary__approvals=[{"role": "risk"}], spec__identityMap=PEOPLE)
+    given = model().under(under).serving("v7").built_by("v8", "ada@example.com").canary("v8", weight=50)
+    given = given.gate("errors", "Pass").decided("Override", by="ada")
+    overridden = given.decide().status.production
+    approved = given.decided("Approve", by="rita").decide().status.production
+    assert overridden is not None and approved is not None
+    assert (overridden.approval, approved.approval) == ("Overridden", "Given")
+
+
+def test_an_exception_on_record_is_worth_nothing_while_the_admission_policies_are_not_in_place() -> None:
+    table = {"impact": {"Severe": "High"}}
+    assessment = RiskAssessment.model_validate({"impact": "Severe"})
+    given = model().spec(risk_assessment=assessment).under(policy(spec__minimumTier=table)).serving("v7")
+    subject = subjects.tier_subject(given.s.model, RiskTier.HIGH)
+    excepted = given.decided("Exception", by="ruth", tier="Low", subjectDigest=subject)
+    seen = excepted.after(excepted.decide())
+
+    def valid(at: Given) -> str:
+        return next(c.status for c in at.decide().status.conditions if c.type == "SpecValid")
+
+    assert (valid(given), valid(seen)) == ("False", "True")
+    assert valid(seen.trusts("ValidatingAdmissionPolicy modelward-status is missing: apply it")) == "False"

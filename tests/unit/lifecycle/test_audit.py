@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from modelward.api.model_audit_record import ModelAuditRecordSpec
-from modelward.api.status import ModelStatus
+from modelward.api.status import AuditHead, ModelStatus
 from modelward.governance.chain import document_of, verify
 from modelward.governance.reconstruction import carried_out
 from modelward.lifecycle.plan import Plan
@@ -215,3 +215,13 @@ def test_the_end_of_a_model_s_traffic_is_recorded_as_such() -> None:
     [record] = model().serving("v7").deleted().decide().records
     assert record.weights == ()
     assert "deleted" in record.message
+
+
+def test_a_record_far_ahead_that_continues_nothing_does_not_move_the_chain() -> None:
+    """Whoever could write one, while the admission policies were not in place, would bring the chain to its last number."""
+    given = ready_to_go_on()
+    [first] = given.decide().records
+    far = first.model_copy(update={"seq": 99_999_999})
+    known = given.status(audit=AuditHead(seq=first.seq, hash=first.hash))
+    [record] = recorded(known, far).decide().records
+    assert (record.seq, record.action) == (2, "WeightChanged")
