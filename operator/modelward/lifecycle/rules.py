@@ -100,32 +100,32 @@ def rest_when_it_is_not_served_here(c: Case) -> Outcome | None:
 def stop_what_a_person_rejected(c: Case) -> Outcome | None:
     """A rejection stops a rollout, or takes a version out of production, and bars it; also while automation is frozen."""
     rejection = next(
-        (d for d in c.status.decisions if decisions.is_open_rejection(d) and d.version in c.s.versions), None
+        (d for d in c.status.decisions if decisions.is_open_rejection(d) and _contents_of(c, d.version)), None
     )
     if rejection is None:
         return None
-    view = c.s.versions[rejection.version]
+    version, view = rejection.version, c.s.versions.get(rejection.version)
     rollout, production = c.status.rollout, c.status.production
-    unsafe = _unsafe_to_give_back(c, rollout) if rollout and rollout.digest == view.digest else None
+    unsafe = _unsafe_to_give_back(c, rollout) if rollout and rollout.version == version else None
     if unsafe is not None:
         return Outcome(c.status, reasons.REJECTED, f"{decisions.sentence(rejection)} {unsafe}", False)
     status = decisions.with_rejection_done(c.status, rejection)
     retry = c.s.model.spec.production.retry
     message = decisions.sentence(rejection)
-    status = transitions.latch(
-        status, c.now, view.version, view.digest, retry, stage_of(view, c.status), reasons.REJECTED, message
-    )
-    status = transitions.retire(status, c.now, frozenset({view.version}))
-    if status.switch is not None and status.switch.digest == view.digest:
+    stage = stage_of(view, c.status) if view else Stage.RETIRED
+    for digest in _contents_of(c, version):
+        status = transitions.latch(status, c.now, version, digest, retry, stage, reasons.REJECTED, message)
+    status = transitions.retire(status, c.now, frozenset({version}))
+    if status.switch is not None and status.switch.to == version:
         status = status.model_copy(update={"switch": None})
-    if production is not None and production.digest == view.digest:
+    if production is not None and production.version == version:
         target = transitions.to_roll_back_to(status, c.s.versions)
         if target is None:
             message += " There is no previous version to go back to: it goes on serving until another version does."
         else:
             status = transitions.begin_switch(status, c.now, target, "Rollback", message)
             message += f" All traffic goes back to {target.version}."
-    return _moved(c, status, view.version, reasons.REJECTED, message, warning=True)
+    return _moved(c, status, version, reasons.REJECTED, message, warning=True)
 
 
 def freeze_when_suspended(c: Case) -> Outcome | None:
@@ -589,6 +589,14 @@ def _moved(c: Case, status: ModelStatus, version: str, reason: str, message: str
     """An outcome that changes the state: told as an event, kept in the history, looked at again at once."""
     remembered = transitions.remember(status, c.now, version, reason, message)
     return Outcome(remembered, reason, message, True, (Announcement(reason, message, warning),), check_at=c.now)
+
+
+def _contents_of(c: Case, version: str) -> tuple[str, ...]:
+    """The digests that go by a version's name: what is registered under it now, and what was deployed, which may be another."""
+    status, view = c.status, c.s.versions.get(version)
+    roles = (status.production, status.rollout, status.watch, *status.standby, *status.challengers)
+    deployed = [role.digest for role in roles if role is not None and role.version == version]
+    return tuple(dict.fromkeys([*([view.digest] if view else []), *deployed]))
 
 
 def _leaves_a_rejected_version(status: ModelStatus) -> bool:

@@ -287,3 +287,17 @@ def test_an_exception_on_record_is_worth_nothing_while_the_admission_policies_ar
 
     assert (valid(given), valid(seen)) == ("False", "True")
     assert valid(seen.trusts("ValidatingAdmissionPolicy modelward-status is missing: apply it")) == "False"
+
+
+@pytest.mark.parametrize("made_anew", [False, True], ids=["forgotten", "made anew with other content"])
+def test_a_rejection_meets_what_serves_whatever_has_become_of_its_model_version(made_anew: bool) -> None:
+    given = model().serving("v8").standby("v7")
+    serves = given.s.versions["v8"].digest
+    given = given.version("v8", digest="sha256:" + "1" * 64, changed=True) if made_anew else given.forgotten("v8")
+    given = given.decided("Reject", by="rita", version="v8")
+    for _ in range(3):
+        given = given.after(given.decide())
+    status = given.s.status
+    assert status.production is not None
+    assert status.production.version == "v7"
+    assert serves in {entry.digest for entry in status.failed}
