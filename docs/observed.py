@@ -4,7 +4,7 @@ Metrics are taken from the operator's own registry, alerts from the files that t
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from docs.example_metrics import Operator
+from modelward.runtime import model_series
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 ALERTS = _REPOSITORY / "charts" / "modelward" / "alerts"
@@ -124,9 +125,15 @@ def _families() -> Iterator[tuple[str, str, str, str]]:
     """Name, kind, labels and meaning of every metric, by its name in a query."""
     operator = Operator(troubled=True)
     operator.page()
+    for family in model_series.FAMILIES:
+        yield family.name, "gauge", _listed(("namespace", "model", *family.labels)), family.documentation
     for collector in operator.telemetry.registry._collector_to_names:
-        for family in collector.collect():
+        for told in collector.collect():
             # Neither prometheus_client's metrics nor its families say their labels in public; samples do, if there are any.
-            labels: Any = getattr(family, "_labelnames", None) or getattr(collector, "_labelnames", ())
-            name = f"{family.name}_total" if family.type == "counter" else family.name
-            yield name, family.type, ", ".join(f"`{label}`" for label in labels), family.documentation
+            labels: Any = getattr(told, "_labelnames", None) or getattr(collector, "_labelnames", ())
+            name = f"{told.name}_total" if told.type == "counter" else told.name
+            yield name, told.type, _listed(labels), told.documentation
+
+
+def _listed(labels: Iterable[str]) -> str:
+    return ", ".join(f"`{label}`" for label in labels)

@@ -1,17 +1,17 @@
 """What the operator tells Prometheus about each Model: its status, as gauges, read anew at every look.
 
 Own code rather than labelled Gauges of prometheus_client: those remember every combination of labels until each is taken
-away again by name, and here most of them (a version, a stage, a reason) change at every step. A Model's series are one
-value, replaced as a whole, so that nothing stale can be left over. Only who leads tells: the series of a replica that has lost
-the Lease would stand still beside the true ones.
+away again by name, and here most of them (a version, a stage, a reason) change at every step; and they are written anew, label by
+label, for every scrape, which at a thousand Models holds the event loop up for a second. A Model's lines are one value, written when the
+Model was looked at and replaced as a whole. Only who leads tells: the series of a replica that has lost the Lease would stand
+still beside the true ones.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from modelward.api.status import ModelStatus
 from modelward.runtime.keys import ModelKey
@@ -71,38 +71,41 @@ OVERRIDE = Family(
 )
 FAMILIES = (INFO, CONDITION, TRAFFIC, ROLLOUT_STARTED, GATE, GATE_RESULT, APPROVAL_WAITING, OVERRIDE)
 
+_number = cast(Callable[[float], str], floatToGoString)
+
 Series = tuple[Family, tuple[str, ...], float]
 
 
-class ModelSeries(Collector):
-    """The gauges of all Models that this replica looks at."""
+class ModelSeries:
+    """The lines of all Models that this replica looks at."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self) -> None:
         self._is_leader: Callable[[], bool] = lambda: True
-        self._models: dict[ModelKey, tuple[Series, ...]] = {}
-        registry.register(self)
+        self._models: dict[ModelKey, Mapping[Family, str]] = {}
 
     def only_while(self, is_leader: Callable[[], bool]) -> None:
         self._is_leader = is_leader
 
     def replace(self, key: ModelKey, tier: str, status: ModelStatus) -> None:
-        self._models[key] = tuple(series_of(tier, status))
+        lines = dict.fromkeys(FAMILIES, "")
+        for family, labels, value in series_of(tier, status):
+            lines[family] += _line(family, (*key, *labels), value)
+        self._models[key] = lines
 
     def forget(self, key: ModelKey) -> None:
         self._models.pop(key, None)
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        gauges = {
-            family: GaugeMetricFamily(family.name, family.documentation, labels=("namespace", "model", *family.labels))
-            for family in FAMILIES
-        }
+    def page(self) -> bytes:
+        """In Prometheus' text format; nothing from who does not lead."""
         if not self._is_leader():
             # The next leader tells; should it be this one again, it looks at every Model first.
             self._models.clear()
-        for key, found in self._models.items():
-            for family, labels, value in found:
-                gauges[family].add_metric((key.namespace, key.name, *labels), value)
-        return gauges.values()
+            return b""
+        parts = []
+        for family in FAMILIES:
+            parts.append(f"# HELP {family.name} {family.documentation}\n# TYPE {family.name} gauge\n")
+            parts += [lines[family] for lines in self._models.values()]
+        return "".join(parts).encode()
 
 
 def series_of(tier: str, status: ModelStatus) -> Iterator[Series]:
@@ -140,3 +143,13 @@ def _gates(status: ModelStatus) -> Iterator[Series]:
         for part, value in parts.items():
             if value is not None:
                 yield GATE, (*labels, part), value
+
+
+def _line(family: Family, values: tuple[str, ...], value: float) -> str:
+    pairs = zip(("namespace", "model", *family.labels), values, strict=True)
+    labels = ",".join(f'{name}="{_escaped(text)}"' for name, text in sorted(pairs))
+    return f"{family.name}{{{labels}}} {_number(value)}\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')

@@ -42,7 +42,7 @@ class Telemetry:
             ["namespace", "model", "gate", "result"],
             registry=self.registry,
         )
-        self._models = ModelSeries(self.registry)
+        self._models = ModelSeries()
         self._resyncs = Counter(
             "modelward_operator_resyncs",
             "Full lists of the cluster's objects, by outcome: success or error.",
@@ -96,7 +96,7 @@ class Telemetry:
 
     def page(self) -> bytes:
         """Everything, in Prometheus' text format."""
-        return generate_latest(self.registry)
+        return generate_latest(self.registry) + self._models.page()
 
     def _gauge(self, name: str, documentation: str, read: Callable[[], float]) -> None:
         gauge = Gauge(name, documentation, registry=self.registry)

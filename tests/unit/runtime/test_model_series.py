@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from docs.example_metrics import TROUBLES, status
 from modelward.api.status import ModelStatus
 from modelward.runtime.keys import ModelKey
@@ -66,3 +68,15 @@ def test_who_leads_no_more_tells_of_no_model() -> None:
     assert told(telemetry) == []
     leads[0] = True
     assert told(telemetry) == []
+
+
+def test_every_line_is_read_as_it_was_meant() -> None:
+    telemetry = Telemetry(FakeClock())
+    awkward = 'a "quoted" \\ backslash\nand a line'
+    telemetry.report_model(KEY, awkward, status(NOW, TROUBLES[0]))
+    families = {family.name: family for family in text_string_to_metric_families(telemetry.page().decode())}
+    (info,) = families["modelward_model_info"].samples
+    assert info.labels["tier"] == awkward
+    shares = {(one.labels["version"], one.value) for one in families["modelward_model_traffic_percent"].samples}
+    assert shares == {("v7", 90.0), ("v8", 10.0), ("v9", 100.0)}
+    assert {family.type for name, family in families.items() if name.startswith("modelward_model_")} == {"gauge"}
