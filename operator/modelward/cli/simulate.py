@@ -46,6 +46,9 @@ def simulate(
         Path | None, typer.Option("--baseline", help="What `modelward baseline` wrote, for drift gates.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Draws requests anew where the split is another one.")] = 1,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Decide on every look, in calm hours too: several times slower.")
+    ] = False,
     output: Annotated[Output, typer.Option("--output", "-o", help="table, or json for scripts.")] = Output.TABLE,
     example: Annotated[bool, typer.Option("--example", help="Print a recording, and do nothing else.")] = False,
 ) -> None:
@@ -78,6 +81,7 @@ def simulate(
             candidate=candidate,
             baseline=_baseline_in(baseline) if baseline else None,
             seed=seed,
+            exact=exact,
         )
     except Unusable as error:
         raise Failure(f"{error}.") from error

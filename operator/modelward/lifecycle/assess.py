@@ -1,7 +1,7 @@
 """What the gates say now: evidence folded with the newest readings, and one row per gate."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from modelward.api.gates import Gate
@@ -109,6 +109,20 @@ def assess(s: Snapshot) -> Assessment:
     return Assessment(tuple(rows), folded, share, monitoring, monitored)
 
 
+def gathered(s: Snapshot) -> Snapshot:
+    """The snapshot with its readings folded into the evidence, and nothing judged: for whoever has many readings to go through."""
+    versions = dict(s.versions)
+    for subject in subjects(s):
+        reading = s.readings.get(subject.version) if due(s, subject) else None
+        if reading is None:
+            continue
+        evidence = _fold(s, subject, _known_evidence(s, subject) or _fresh_evidence(s, subject), reading)
+        view = versions[subject.version]
+        changed = replace(view, monitoring=evidence) if subject.monitoring else replace(view, evidence=evidence)
+        versions[subject.version] = changed
+    return replace(s, versions=versions, readings={})
+
+
 @dataclass(frozen=True)
 class _Judged:
     """One subject: its rows, what they were judged on, and that again where it is new."""
@@ -134,7 +148,7 @@ def _judged(s: Snapshot, subject: Subject) -> _Judged:
         answered = {gate.name for gate in subject.gates if gate.query}  # by a server, and not asked anew
         anew = _rows(s, subject, verdicts)
         return _Judged(tuple(said[row.name] if row.name in answered else row for row in anew), evidence)
-    evidence = _fold(s, subject, evidence, reading)
+    evidence = evidence_of.bounded(_fold(s, subject, evidence, reading), evidence, _inputs(s, subject), _room(subject))
     verdicts = evidence_of.judge(evidence, subject.gates, _inputs(s, subject))
     return _Judged(
         _rows(s, subject, verdicts), evidence, evidence_of.recorded(evidence, verdicts, s.now, _room(subject))
@@ -204,9 +218,7 @@ def _fold(s: Snapshot, subject: Subject, evidence: Evidence, reading: Reading) -
         at = s.now.timestamp()
         missing = Reading(subject.incumbent, at, problem=f"version {subject.incumbent} could not be read")
         incumbent = s.readings.get(subject.incumbent, missing)
-    inputs = _inputs(s, subject)
-    folded = evidence_of.fold(evidence, reading, incumbent, traffic_key(s.status), subject.gates, inputs)
-    return evidence_of.bounded(folded, evidence, inputs, _room(subject))
+    return evidence_of.fold(evidence, reading, incumbent, traffic_key(s.status), subject.gates, _inputs(s, subject))
 
 
 def _room(subject: Subject) -> int:

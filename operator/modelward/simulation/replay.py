@@ -5,6 +5,10 @@ would have made. Where that is the recorded number, the recorded counts are repl
 are drawn with the recorded shares, by a seed. A version cannot show more than was recorded of it: the report says when more
 was drawn.
 
+A month has 43,200 minutes, so that calm ones are not decided one by one: after a while without any change, and while no share
+differs from those before, every reading is folded into the evidence, and one decision is made for many of them. Where that
+decision finds a change, the stretch is gone back to and decided reading by reading. `exact` decides on every reading.
+
 What nobody is there to answer is taken as answered: approvals, the demands on the register, and gates whose evidence a
 recording does not have. `left_out` names them. pods start at once, so that no time is spent on that.
 """
@@ -22,18 +26,23 @@ from modelward.api.lifecycle_policy import LifecyclePolicySpec, RiskTier
 from modelward.api.model import Model
 from modelward.api.model_version import Baseline, FeatureKind, ModelVersionSpec
 from modelward.api.status import ModelStatus, VersionReference
-from modelward.lifecycle.assess import due, subjects
+from modelward.lifecycle.assess import due, gathered, subjects
 from modelward.lifecycle.decide import decide
 from modelward.lifecycle.evidence import Evidence
 from modelward.lifecycle.plan import Announcement, Plan
 from modelward.lifecycle.policies import policy_digest
 from modelward.lifecycle.snapshot import DeploymentView, Policy, RouteView, Snapshot, VersionView
 from modelward.simulation.recording import Counted, Interval, Recording, Unusable
+from modelward.simulation.stretches import CalmStretches
 from modelward.stats.readings import Binned, PodReading, Reading, Series
 
 MODEL = "simulated"
 LONGEST_GAP = 100_000
 """Intervals without a recording that are lived through between two that have one."""
+CALM_LOOKS = 60
+"""Decisions without a change before a stride."""
+STRIDE = 30
+"""Intervals of a stride, which have one decision."""
 _AT_ONCE = 12
 """Decisions at one moment: each lets pods and routes follow, until nothing follows any more."""
 
@@ -69,6 +78,7 @@ class Outcome:
     began: datetime
     ended: datetime
     decisions: int
+    strides: int  # stretches of STRIDE intervals with one decision
     left_out: tuple[str, ...]
     drawn: Mapping[str, Drawn]
 
@@ -146,6 +156,7 @@ def replay(
     candidate: str = "",
     baseline: Baseline | None = None,
     seed: int = 1,
+    exact: bool = False,
 ) -> Outcome:
     """Live through a recording under a policy.
 
@@ -157,8 +168,11 @@ def replay(
     # No version is promoted that nothing watches: a monitoring whose gates were all left out is taken to be elsewhere.
     elsewhere = policy.stages.production.monitoring is not None and spec.stages.production.monitoring is None
     world = _World(name, spec, recording, wanted, incumbent, baseline, seed, watched_elsewhere=elsewhere)
-    for interval in _without_gaps(recording):
-        world.live_through(interval)
+    intervals = tuple(_without_gaps(recording))
+    strides = 0 if exact else _live_in_strides(world, intervals, CalmStretches(intervals, (wanted, incumbent)))
+    if exact:
+        for interval in intervals:
+            world.live_through(interval)
     return Outcome(
         candidate=wanted,
         incumbent=incumbent,
@@ -167,9 +181,32 @@ def replay(
         began=recording.began,
         ended=recording.intervals[-1].at,
         decisions=world.decisions,
+        strides=strides,
         left_out=left_out,
         drawn={version: Drawn(world.recorded[version], world.given[version]) for version in world.given},
     )
+
+
+def _live_in_strides(world: "_World", intervals: tuple[Interval, ...], stretches: CalmStretches) -> int:
+    """Live through all intervals; how many strides were made of calm ones."""
+    at, calm_looks, strides, careful_until = 0, 0, 0, 0
+    while at < len(intervals):
+        end = at + STRIDE
+        may_stride = calm_looks >= CALM_LOOKS and at >= careful_until and stretches.are_calm(at, end)
+        before, known = world.memory(), world.picture()
+        for interval in intervals[at : end - 1] if may_stride else ():
+            world.live_calmly_through(interval)
+        world.live_through(intervals[end - 1] if may_stride else intervals[at])
+        looked, changed = world.decisions > before.decisions, world.picture() != known
+        if may_stride and changed:
+            world.go_back(before)
+            careful_until = end
+            continue
+        # Where looks are rarer than intervals, there is nothing to save.
+        calm_looks = calm_looks + 1 if looked and not changed else 0
+        strides += may_stride
+        at += STRIDE if may_stride else 1
+    return strides
 
 
 @dataclass
@@ -181,6 +218,21 @@ class _Counters:
     errors: float = 0.0
     latency: np.ndarray[Any, np.dtype[np.float64]] | None = None
     features: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """Everything that an interval changes in a world."""
+
+    snapshot: Snapshot
+    steps: int
+    decisions: int
+    counters: Mapping[str, _Counters]
+    owed: Mapping[str, float]
+    recorded: Mapping[str, float]
+    given: Mapping[str, float]
+    check_at: datetime | None
+    chance: Any
 
 
 class _World:
@@ -237,6 +289,45 @@ class _World:
         if in_flight or self._check_at is None or interval.at >= self._check_at:
             self._settle()
 
+    def live_calmly_through(self, interval: Interval) -> None:
+        """Count and fold, and decide nothing."""
+        self._count(interval)
+        self.s = replace(self.s, now=interval.at)
+        self.s = gathered(replace(self.s, readings=self._readings()))
+
+    def picture(self) -> tuple[Any, ...]:
+        """What a user would see change: stages, shares, results of gates, and why the rollout stands where it does."""
+        status = self.s.status
+        rows = (*status.gates, *(status.monitoring.gates if status.monitoring else ()))
+        results = tuple((row.name, row.stage, row.result, row.reason) for row in rows)
+        reasons = tuple((each.type, each.status, each.reason) for each in status.conditions)
+        rollout = status.rollout
+        place = (rollout.version, rollout.stage, rollout.step, rollout.unknown_since) if rollout else None
+        return place, status.production, status.watch, status.failed, status.weight, results, reasons, len(self.steps)
+
+    def memory(self) -> _Memory:
+        """What to go back to."""
+        counters = {name: replace(each, features=dict(each.features)) for name, each in self._counters.items()}
+        return _Memory(
+            self.s,
+            len(self.steps),
+            self.decisions,
+            counters,
+            dict(self._owed),
+            dict(self.recorded),
+            dict(self.given),
+            self._check_at,
+            self._random.bit_generator.state,
+        )
+
+    def go_back(self, memory: _Memory) -> None:
+        """As if nothing had happened since."""
+        self.s, self._check_at = memory.snapshot, memory.check_at
+        del self.steps[memory.steps :]
+        self._counters, self._owed = dict(memory.counters), dict(memory.owed)
+        self.recorded, self.given = dict(memory.recorded), dict(memory.given)
+        self._random.bit_generator.state = memory.chance
+
     def _settle(self) -> None:
         """Decide, and let pods and routes follow, until nothing follows any more at this moment."""
         for _ in range(_AT_ONCE):
@@ -248,10 +339,7 @@ class _World:
 
     def _decide(self) -> Plan:
         self.decisions += 1
-        looked_at = [subject for subject in subjects(self.s) if due(self.s, subject)]
-        wanted = {name for subject in looked_at for name in (subject.version, subject.incumbent) if name}
-        snapshot = replace(self.s, readings={version: self._reading(version) for version in wanted})
-        plan = decide(snapshot)
+        plan = decide(replace(self.s, readings=self._readings()))
         self._tell(plan.announcements, plan.status)
         versions = dict(self.s.versions)
         for version, status in plan.versions.items():
@@ -288,6 +376,12 @@ class _World:
             self._counters[version] = _Counters(self.s.now)
             started = replace(view, deployment=DeploymentView(1, 1, self.s.now), service_exists=True)
             self.s = replace(self.s, versions={**self.s.versions, version: started})
+
+    def _readings(self) -> dict[str, Reading]:
+        """Of every version whose look is due, and of what it is compared with."""
+        looked_at = [subject for subject in subjects(self.s) if due(self.s, subject)]
+        wanted = {name for subject in looked_at for name in (subject.version, subject.incumbent) if name}
+        return {version: self._reading(version) for version in wanted}
 
     def _reading(self, version: str) -> Reading:
         counters, at = self._counters.get(version), self.s.now.timestamp()

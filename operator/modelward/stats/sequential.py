@@ -374,8 +374,7 @@ def log_beta_binomial(events: ArrayLike, total: ArrayLike, rate: ArrayLike, prio
     A martingale when p is true, so by Ville's inequality it ever reaches 1/alpha with probability at most alpha.
     """
     k, n, p = (np.asarray(item, np.float64) for item in (events, total, rate))
-    mixture = _special.betaln(prior + k, prior + n - k) - _special.betaln(prior, prior)
-    return np.asarray(mixture - _special.xlogy(k, p) - _special.xlog1py(n - k, -p), dtype=np.float64)
+    return np.asarray(_against(_log_mixture(k, n, prior), k, n, p), dtype=np.float64)
 
 
 def rate_bounds(events: ArrayLike, total: ArrayLike, alpha: ArrayLike, prior: float = 0.5) -> Bounds:
@@ -456,11 +455,21 @@ def log_share_evidence(counts: Sequence[float], expected: Sequence[float]) -> fl
         return float(mixture - np.sum(_special.xlogy(x, p)))
 
 
+def _log_mixture(k: Floats, n: Floats, prior: float) -> Floats:
+    return np.asarray(_special.betaln(prior + k, prior + n - k) - _special.betaln(prior, prior))
+
+
+def _against(mixture: Floats, k: Floats, n: Floats, p: Floats) -> Floats:
+    """log_beta_binomial, where the part of it that is the same for every rate is known."""
+    return np.asarray(mixture - _special.xlogy(k, p) - _special.xlog1py(n - k, -p))
+
+
 def _crossing(k: Floats, n: Floats, limit: Floats, prior: float, outside: Floats, inside: Floats) -> Floats:
     """Bisect between a rate outside the interval and one inside it."""
+    mixture = _log_mixture(k, n, prior)
     for _ in range(60):
         middle = (outside + inside) / 2
-        excluded = log_beta_binomial(k, n, middle, prior) >= limit
+        excluded = _against(mixture, k, n, middle) >= limit
         outside, inside = np.where(excluded, middle, outside), np.where(excluded, inside, middle)
     return outside
 
