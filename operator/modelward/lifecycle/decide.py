@@ -192,6 +192,9 @@ def _check_at(s: Snapshot, status: ModelStatus, outcome: Outcome) -> datetime | 
             if subject.measured and subject.gates
             if subject.monitoring or not s.model.spec.suspend
         ]
+    # Frozen, nothing is awaited but the end of what a rejection began.
+    if status.switch and outcome.progressing and s.model.spec.suspend:
+        moments.append(s.now + PATIENCE)
     if not (s.model.metadata.deletion_timestamp or s.model.spec.suspend):
         if status.rollout or status.switch:
             moments.append(s.now + PATIENCE)

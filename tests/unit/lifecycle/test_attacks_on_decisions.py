@@ -301,3 +301,12 @@ def test_a_rejection_meets_what_serves_whatever_has_become_of_its_model_version(
     assert status.production is not None
     assert status.production.version == "v7"
     assert serves in {entry.digest for entry in status.failed}
+
+
+def test_a_frozen_model_is_looked_at_again_until_the_rejected_version_is_out() -> None:
+    given = model().serving("v8").standby("v7", ready=0).suspended().decided("Reject", by="rita", version="v8")
+    given = given.after(given.decide())
+    plan = given.decide()
+    assert plan.status.switch is not None
+    assert plan.check_at is not None
+    assert plan.check_at <= NOW + timedelta(seconds=5)
