@@ -104,16 +104,20 @@ async def test_a_version_of_tier_high_waits_for_the_people_that_its_policy_names
     with pytest.raises(Refused, match=r"immutable|denied|cannot"):
         name = status["decisions"][0]["name"]
         await scene.kubectl.patch("modelapproval", scene.namespace, name, {"spec": {"reason": "otherwise"}})
-    await _assert_whole(scene, model)
+    [promoted] = [each["spec"] for each in await _assert_whole(scene, model) if each["spec"]["action"] == "Promoted"][
+        1:
+    ]
+    assert {each["approver"] for each in promoted["approvals"]} == {VALIDATORS_OWN, OFFICER}
 
 
+@pytest.mark.xdist_group("with the operator to itself")
 async def test_the_audit_trail_of_a_rollout_is_whole_after_the_operator_was_killed_in_it(scene: Scene) -> None:
     model = await scene.establish("v1", STAGES, "v2")
     namespace = scene.environment.operator_namespace
 
     async with scene.clients(rate=30):
         await model.ask_for("v2")
-        await model.until_stage("v2", "Canary", weight=20)
+        await model.until_stage("v2", "Canary", weight=20, within=120)
         await scene.kubectl("delete", "pods", "--all", "-n", namespace, "--force", "--grace-period=0")
         await model.until_rest("v2", within=120)
 

@@ -23,7 +23,7 @@ async def test_a_good_version_is_promoted_and_reverted_while_no_request_fails(sc
 
     async with scene.clients(rate=40) as clients:
         await model.ask_for("v2")
-        await model.until_stage("v2", "Canary", weight=20)
+        await model.until_stage("v2", "Canary", weight=20, within=120)
         await model.until(lambda status: status.get("gatesSummary"), "verdicts of the canary")
         row = await model.row()
         await model.until_rest("v2")
@@ -104,7 +104,7 @@ async def test_a_rollout_outlives_the_death_of_the_operator(scene: Scene) -> Non
 
     async with scene.clients(rate=40) as clients:
         await model.ask_for("v2")
-        await model.until_stage("v2", "Canary", weight=20)
+        await model.until_stage("v2", "Canary", weight=20, within=120)
         await model.until(lambda status: _samples(status) > 20, "some evidence")
         await scene.kubectl("delete", "pods", "--all", "-n", namespace, "--force", "--grace-period=0")
         await model.until_rest("v2", within=120)
