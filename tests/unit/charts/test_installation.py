@@ -1,12 +1,15 @@
 """The operator's pods: restricted, spread, and spoken to by those who may."""
 
+import asyncio
 import subprocess
+import sys
 from typing import Any
 
 import pytest
 import yaml
 
 from cluster import binaries
+from modelward.runtime.health import health_server
 from tests.unit.charts.rendering import CHART, objects, only, refusal, rendered
 
 PODS = {
@@ -67,9 +70,26 @@ def test_the_pod_of_helm_test_is_not_behind_the_service() -> None:
     assert not only("Pod")["metadata"]["labels"].items() >= selector.items()
 
 
-def test_what_helm_test_runs_is_python() -> None:
+@pytest.mark.parametrize(
+    ("ready", "metrics", "code", "said"),
+    [
+        (None, b"modelward_operator_is_leader 1.0\n", 0, "the operator is ready, and leads"),
+        (None, b"modelward_operator_is_leader 0.0\n", 1, "no replica that was asked holds the Lease"),
+        ("not complete", b"modelward_operator_is_leader 1.0\n", 1, "is not ready: HTTP Error 503"),
+    ],
+    ids=["it leads", "nobody leads", "it is not ready"],
+)
+async def test_what_helm_test_finds(ready: str | None, metrics: bytes, code: int, said: str) -> None:
     (container,) = only("Pod")["spec"]["containers"]
-    compile(container["args"][0], "the test", "exec")
+    (script,) = container["args"]
+    assert script.count("http://modelward.modelward.svc:8080") == script.count("+ 60,") == 1
+    checks = {"cache": lambda: ready}
+    async with health_server("127.0.0.1", 0, live={}, ready=checks, metrics=lambda: metrics) as port:
+        here = script.replace("modelward.modelward.svc:8080", f"127.0.0.1:{port}").replace("+ 60,", "+ 0.5,")
+        pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", here, **pipes)
+        output, _ = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, said in output.decode()) == (code, True), output.decode()
 
 
 EVERYTHING = {
