@@ -86,8 +86,8 @@ class ApprovalDemand(ApiModel):
     )
     independent: bool = Field(
         default=False,
-        description="True: only people count who, by identityMap, are not of the team that owns the Model. Whoever built the version"
-        " never counts.",
+        description="True: only people count who, by identityMap, are neither of the team that owns the Model nor of a team that"
+        " somebody is of who built the version. Whoever built it never counts.",
     )
     before_weight: Annotated[int, Field(ge=1, le=100)] | None = Field(
         default=None,
