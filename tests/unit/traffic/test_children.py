@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from modelward.api.digests import version_digest
 from modelward.api.lifecycle_policy import LifecyclePolicySpec
 from modelward.api.model_version import ModelVersionSpec
-from modelward.api.digests import version_digest
 from modelward.lifecycle.policies import policy_digest
 from modelward.lifecycle.snapshot import VersionView
 from modelward.traffic import service, workloads
