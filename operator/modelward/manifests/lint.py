@@ -99,7 +99,7 @@ def _of_model(portfolio: Portfolio, key: Key, policies: Sequence[LifecyclePolicy
         yield _placed(portfolio, key, declared, s, problem)
     yield from _challengers(declared.document, s, bool(policies))
     yield from _register(portfolio, key, s)
-    yield from _queries(declared)
+    yield from _gates_not_implemented(declared)
 
 
 def _placed(portfolio: Portfolio, key: Key, declared: Declared[Model], s: Snapshot, problem: Problem) -> Finding:
@@ -251,7 +251,7 @@ def _not_implemented(declared: Declared[LifecyclePolicy]) -> Iterator[Finding]:
         yield _held(declared.document, field)
 
 
-def _queries(declared: Declared[Model]) -> Iterator[Finding]:
+def _gates_not_implemented(declared: Declared[Model]) -> Iterator[Finding]:
     gates = declared.value.spec.gates
     for gate in gates:
         if gate.job is not None:
