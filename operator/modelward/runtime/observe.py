@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import count
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -19,7 +20,7 @@ from modelward.api.digests import digest_of, version_digest
 from modelward.api.lifecycle_policy import IdentityMap, LifecyclePolicy, LifecyclePolicySpec
 from modelward.api.model import Model, Route
 from modelward.api.model_approval import ModelApproval
-from modelward.api.model_audit_record import ModelAuditRecordSpec
+from modelward.api.model_audit_record import ModelAuditRecordSpec, record_name
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import Baseline, ModelVersion, ModelVersionSpec
 from modelward.api.status import ModelStatus, Stage, VersionStatus
@@ -322,18 +323,26 @@ class Observer:
 
     def _chain(self, model: Model, status: ModelStatus) -> tuple[ModelAuditRecordSpec, ...]:
         """The records of the Model's name that its status does not know yet; without a memory, all of them."""
-        after = status.audit.seq if status.audit else 0
         found: list[ModelAuditRecordSpec] = []
-        for raw in self.cache.list(
-            MODEL_AUDIT_RECORDS,
-            model.metadata.namespace,
-            lambda each: _model_of(each) == model.metadata.name and each["spec"]["seq"] > after,
-        ):
+        for raw in self._records_after(model, status.audit.seq) if status.audit else self._all_records(model):
             try:
                 found.append(ModelAuditRecordSpec.model_validate(raw["spec"]))
             except ValidationError as error:
                 logger.error("ModelAuditRecord %s: %s", _name(raw), _first_error("spec", error))
         return tuple(sorted(found, key=lambda record: record.seq))
+
+    def _records_after(self, model: Model, seq: int) -> Iterable[Object]:
+        """By name, one after the other: a cluster may hold many thousands of records, and every look asks for the last few."""
+        metadata = model.metadata
+        for number in count(seq + 1):
+            record = self.cache.get(MODEL_AUDIT_RECORDS, metadata.namespace, record_name(metadata.name, number))
+            if record is None:
+                return
+            yield record
+
+    def _all_records(self, model: Model) -> Iterable[Object]:
+        name, namespace = model.metadata.name, model.metadata.namespace
+        return self.cache.list(MODEL_AUDIT_RECORDS, namespace, lambda each: _model_of(each) == name)
 
     def _missing_dependencies(self, model: Model) -> tuple[str, ...]:
         """The Models that this one says it depends on, and that are not there."""
