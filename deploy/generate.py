@@ -17,9 +17,9 @@ import yaml
 from cluster import binaries
 
 FOLDER = Path(__file__).resolve().parent / "kustomize"
-CHARTS = FOLDER.parents[1] / "charts"
+CHART = FOLDER.parents[1] / "charts" / "modelward"
 NAMESPACE = "modelward-system"
-_NOTE = "# Written by `python -m deploy.generate` from charts/; edit these instead.\n"
+_NOTE = "# Written by `python -m deploy.generate` from charts/modelward; edit that instead.\n"
 
 _MONITORING = (
     "monitoring.serviceMonitor.enabled=true",
@@ -54,22 +54,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @cache
 def files() -> Mapping[Path, str]:
     """Every file by its path."""
-    definitions = rendered("modelward-crds")
-    base = rendered("modelward")
+    base = rendered()
     components = {"monitoring": _MONITORING, "network-policy": _NETWORK_POLICY, "high-availability": _HIGH_AVAILABILITY}
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": _RESTRICTED}}
     return {
-        FOLDER / "crds" / "kustomization.yaml": _kustomization(("definitions.yaml",)),
-        FOLDER / "crds" / "definitions.yaml": _text(definitions),
         FOLDER / "base" / "kustomization.yaml": _BASE_NOTE + _kustomization(("operator.yaml",)),
         FOLDER / "base" / "operator.yaml": _text([namespace, *base]),
         **{path: text for name, values in components.items() for path, text in _component(name, base, values).items()},
     }
 
 
-def rendered(chart: str, *values: str) -> list[Manifest]:
-    """What helm makes of a chart, without what only Helm reads."""
-    helm = [str(binaries.path("helm")), "template", "modelward", str(CHARTS / chart), "--namespace", NAMESPACE]
+def rendered(*values: str) -> list[Manifest]:
+    """What helm makes of the chart, without what only Helm reads."""
+    helm = [str(binaries.path("helm")), "template", "modelward", str(CHART), "--namespace", NAMESPACE]
     render = [*helm, "--skip-tests", "--kube-version", binaries.KUBERNETES_VERSION]
     render += [f"--set={value}" for value in values]
     text = subprocess.run(render, check=True, capture_output=True, text=True, timeout=60).stdout
@@ -80,9 +77,9 @@ _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 _BASE_NOTE = f"""\
 # The namespace is part of what the admission policies say, so that kustomize must not change it: the chart can
-# (`helm install --namespace`). The definitions in ../crds come first.
+# (`helm install --namespace`). The definitions come first, because there are policies here:
 #
-#   kubectl apply --server-side -k deploy/kustomize/crds
+#   kubectl apply --server-side -f crds
 #   kubectl apply --server-side -k deploy/kustomize/base
 #
 # Values are changed by patches of an overlay; the ConfigMap `modelward` in `{NAMESPACE}` has the configuration, which is read at the
@@ -93,7 +90,7 @@ _BASE_NOTE = f"""\
 def _component(name: str, base: Sequence[Manifest], values: Sequence[str]) -> Mapping[Path, str]:
     """What the values add to the base, and what they change in it."""
     folder = FOLDER / "components" / name
-    changed = rendered("modelward", *values)
+    changed = rendered(*values)
     known = {_identity(manifest): manifest for manifest in base}
     added = [manifest for manifest in changed if _identity(manifest) not in known]
     patches = [
