@@ -391,19 +391,20 @@ async def test_an_api_server_that_is_down_loses_nothing(scene: Scene) -> None:
         await scene.kept("tickets", sent)
 
 
-SIGNED: dict[str, tuple[str, int]] = {
-    "the right signature": (signature(b"{\"id\":\"1\"}", KEY, int(time.time())), 204),
-    "another key": (signature(b"{\"id\":\"1\"}", b"another key, as long as it gets", int(time.time())), 401),
-    "another body": (signature(b"{\"id\":\"2\"}", KEY, int(time.time())), 401),
-    "six minutes ago": (signature(b"{\"id\":\"1\"}", KEY, int(time.time()) - 360), 401),
-    "six minutes ahead": (signature(b"{\"id\":\"1\"}", KEY, int(time.time()) + 360), 401),
-    "an old signature with a new time": (
-        signature(b"{\"id\":\"1\"}", KEY, int(time.time()) - 360).replace(f"t={int(time.time()) - 360}", f"t={int(time.time())}"), 401,
-    ),
-    "no signature": ("", 401),
-    "nonsense": ("t=,v1=é", 401),
-    "a time that is no number": ("t=²,v1=00", 401),
-}  # fmt: skip
+def signed(now: int) -> dict[str, tuple[str, int]]:
+    """Headers, and what the receiver answers to them at that time."""
+    body, old = b'{"id":"1"}', now - 360
+    return {
+        "the right signature": (signature(body, KEY, now), 204),
+        "another key": (signature(body, b"another key, as long as it gets", now), 401),
+        "another body": (signature(b'{"id":"2"}', KEY, now), 401),
+        "six minutes ago": (signature(body, KEY, old), 401),
+        "six minutes ahead": (signature(body, KEY, now + 360), 401),
+        "an old signature with a new time": (signature(body, KEY, old).replace(f"t={old}", f"t={now}"), 401),
+        "no signature": ("", 401),
+        "nonsense": ("t=,v1=é", 401),
+        "a time that is no number": ("t=²,v1=00", 401),
+    }
 
 
 async def test_the_sample_receiver_takes_what_is_signed_with_its_key_now(trust: Trust) -> None:
@@ -419,8 +420,9 @@ async def test_the_sample_receiver_takes_what_is_signed_with_its_key_now(trust: 
             return refusal.code
 
     async with receiver(trust) as heard:
-        answers = {name: await asyncio.to_thread(post, header) for name, (header, _) in SIGNED.items()}
-    assert answers == {name: status for name, (_, status) in SIGNED.items()}
+        headers = signed(int(time.time()))
+        answers = {name: await asyncio.to_thread(post, header) for name, (header, _) in headers.items()}
+    assert answers == {name: status for name, (_, status) in headers.items()}
 
 
 def test_the_signature_is_the_one_that_the_documentation_describes() -> None:
