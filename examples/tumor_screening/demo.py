@@ -423,7 +423,9 @@ def _serves(status: Status, version: str) -> bool:
 
 
 def _waits_for_people(status: Status) -> bool:
-    return any(row.get("due") for row in status.get("pendingApprovals", ()))
+    """Every gate has passed, and nothing else is lacking."""
+    conditions = status.get("conditions", ())
+    return any((item["type"], item["reason"]) == ("Progressing", "AwaitingApproval") for item in conditions)
 
 
 def _latch(status: Status, version: str) -> Status | None:
