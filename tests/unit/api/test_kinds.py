@@ -87,9 +87,7 @@ def test_what_this_release_cannot_evaluate_is_listed_by_its_path() -> None:
             },
         }
     )
-    assert unsupported(policy.spec, own.spec.gates) == (
-        "spec.gates[checked].job",
-    )
+    assert unsupported(policy.spec, own.spec.gates) == ("spec.gates[checked].job",)
 
 
 def test_a_plain_policy_asks_for_nothing_unsupported() -> None:
