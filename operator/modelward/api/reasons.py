@@ -350,9 +350,9 @@ EVIDENCE_LATE = "EvidenceLate"
 
 Read the message. Repair the metrics, or ask for a policy with `stages.production.monitoring`."""
 MONITORING_PENDING = "MonitoringPending"
-"""Gates are configured, and have not been judged yet.
+"""Gates are configured, and have no evidence yet, or have had none for a moment: a version that has just been promoted, or a look that failed.
 
-Nothing: it is decided when the first version has pods."""
+Nothing; when evidence stays away for three intervals, and for ten minutes at the least, the condition turns False and says what lacks."""
 
 # ReviewCurrent: has somebody looked at the Model as a whole in time?
 REVIEWED_IN_TIME = "ReviewedInTime"

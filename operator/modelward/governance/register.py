@@ -63,6 +63,7 @@ class Watching:
 
     evidence_at: datetime | None = None  # when a gate last had evidence, of the serving version or of a candidate
     problem: str = ""  # why metrics cannot be read now, as a sentence
+    begun_at: datetime | None = None  # when what serves came to production
 
 
 @dataclass(frozen=True)
@@ -132,13 +133,14 @@ def _monitoring_ready(facts: RegisterFacts) -> Finding:
     gates = _watched_gates(facts)
     if not gates:
         return _watched_elsewhere(facts)
-    if facts.watching.problem:
-        return "False", reasons.METRICS_UNAVAILABLE, facts.watching.problem
-    seen = facts.watching.evidence_at
+    seen, late = facts.watching.evidence_at, _evidence_late_at(facts)
+    overdue = late is not None and facts.now >= late
+    if facts.watching.problem:  # what has just come to production has answered nothing yet, and one look may fail
+        truth: Truth = "False" if overdue else "Unknown"
+        return truth, reasons.METRICS_UNAVAILABLE if overdue else reasons.MONITORING_PENDING, facts.watching.problem
     if seen is None:
         return "Unknown", reasons.MONITORING_PENDING, f"{_listed(gates)}: not judged yet."
-    late = _evidence_late_at(facts)
-    if late is not None and facts.now >= late:
+    if overdue:
         return "False", reasons.EVIDENCE_LATE, f"No gate had evidence since {_moment(seen)}{_after_the_watch(facts)}."
     return "True", reasons.MONITORED, f"{_listed(gates)}: evidence as of {_moment(seen)}."
 
@@ -278,8 +280,9 @@ def _watched_gates(facts: RegisterFacts) -> tuple[Gate, ...]:
 
 
 def _evidence_late_at(facts: RegisterFacts) -> datetime | None:
-    """From when on it is too long ago that a gate had evidence."""
-    seen = facts.watching.evidence_at
+    """From when on it is too long ago that a gate had evidence, or that the version came to production without any."""
+    moments = [moment for moment in (facts.watching.evidence_at, facts.watching.begun_at) if moment is not None]
+    seen = max(moments, default=None)
     if seen is None or facts.policy is None or facts.model.serving is None:
         return None
     stages = facts.policy.stages

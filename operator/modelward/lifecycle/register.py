@@ -112,4 +112,5 @@ def _watching(s: Snapshot, status: ModelStatus) -> Watching:
     for view in (s.versions.get(role.version) for role in roles if role is not None):
         if view is not None and view.evidence is not None and view.evidence.counted_at is not None:
             seen.append(view.evidence.counted_at)
-    return Watching(evidence_at=max(seen, default=None), problem=known.problem or "")
+    begun = status.production.since if status.production else None
+    return Watching(evidence_at=max(seen, default=None), problem=known.problem or "", begun_at=begun)
