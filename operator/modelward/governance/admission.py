@@ -72,8 +72,8 @@ def policies(operator: str) -> tuple[Object, ...]:
         _binding(STATUS),
         _policy(
             EVALUATIONS,
-            [_rule(["CREATE", "UPDATE"], ["modelevaluations"])],
-            [_in_ones_own_name("evaluator", "evaluates"), _unchanged("ModelEvaluation")],
+            [_rule(["CREATE", "UPDATE", "DELETE"], ["modelevaluations"])],
+            [_in_ones_own_name("evaluator", "evaluates"), _unchanged("ModelEvaluation"), _evaluation_stays()],
         ),
         _binding(EVALUATIONS),
     )
@@ -226,12 +226,30 @@ def _unchanged(kind: str) -> Object:
 
 def _rejection_stays() -> Object:
     """An operator that is down for a moment would never hear of one that is deleted meanwhile."""
-    return _validation(
-        "request.operation != 'DELETE' || oldObject.spec.decision != 'Reject' ||\n"
-        "oldObject.spec.approver == request.userInfo.username ||\n"
-        f"request.userInfo.username in [{_quoted(*_NAMESPACE_CONTROLLERS, _GARBAGE_COLLECTOR)}]",
+    return _kept_by(
+        "approver",
+        "oldObject.spec.decision != 'Reject'",
         '"a rejection is deleted by nobody but \'" + oldObject.spec.approver + "\', who made it: to let the version try again, raise'
         ' spec.production.retry of the Model"',
+    )
+
+
+def _evaluation_stays() -> Object:
+    """A bad result that the owning team could delete would never have been."""
+    return _kept_by(
+        "evaluator",
+        "false",
+        '"an evaluation is deleted by nobody but \'" + oldObject.spec.evaluator + "\', who made it: a newer one of the same name'
+        ' takes its place"',
+    )
+
+
+def _kept_by(author: str, unless: str, message: str) -> Object:
+    return _validation(
+        f"request.operation != 'DELETE' || {unless} ||\n"
+        f"oldObject.spec.{author} == request.userInfo.username ||\n"
+        f"request.userInfo.username in [{_quoted(*_NAMESPACE_CONTROLLERS, _GARBAGE_COLLECTOR)}]",
+        message,
     )
 
 

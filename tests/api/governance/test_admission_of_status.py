@@ -204,3 +204,19 @@ def test_attack_an_evaluation_is_updated(attacker: Person, namespace: str, chang
     path = f"{API}/namespaces/{namespace}/modelevaluations"
     assert attacker.create(path, evaluation).accepted
     assert not attacker.patch(f"{path}/{evaluation['metadata']['name']}", change).accepted
+
+
+def test_attack_a_bad_result_is_deleted_by_the_team_that_it_is_about(
+    guarded: Guarded, attacker: Person, namespace: str
+) -> None:
+    path = f"{API}/namespaces/{namespace}/modelevaluations"
+    vera = guarded.person("vera")
+    guarded.grant(vera, namespace, WILDCARDS)
+    evaluation = an_evaluation("vera")
+    assert vera.create(path, evaluation).accepted
+    own = f"{path}/{evaluation['metadata']['name']}"
+    answer = attacker.request("DELETE", own)
+    words = ("an evaluation is deleted by nobody but 'vera'", "a newer one of the same name")
+    assert_refused(answer, *words, policy="modelward-evaluations")
+    assert_refused(attacker.request("DELETE", path), policy="modelward-evaluations")
+    assert vera.request("DELETE", own).accepted
