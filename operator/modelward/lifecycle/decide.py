@@ -8,7 +8,7 @@ from typing import Any
 from modelward.api import reasons
 from modelward.api.status import GateStatus, ModelStatus, Stage, TrafficStatus, VersionStatus
 from modelward.governance.approvals import next_expiry
-from modelward.governance.register import next_deadline, review_due
+from modelward.governance.register import RegisterFacts, next_deadline, review_due
 from modelward.lifecycle import challengers, decisions, monitoring, register
 from modelward.lifecycle.assess import Assessment, assess, due, next_look, subjects
 from modelward.lifecycle.audit import links_of
@@ -62,7 +62,7 @@ def decide(s: Snapshot) -> Plan:
             "conditions": conditions_of(s, status, outcome, assessment, problem, facts),
         }
     )
-    check_at = _settled(s, _check_at(s, status, outcome))
+    check_at = _settled(s, _check_at(s, status, outcome, facts))
     links = links_of(as_found, status, assessment)
     status = status.model_copy(update={"next_check_at": check_at, "audit": links.head})
     return Plan(
@@ -176,7 +176,7 @@ def _pins(status: ModelStatus) -> tuple[str, ...]:
     return tuple(sorted(digests))
 
 
-def _check_at(s: Snapshot, status: ModelStatus, outcome: Outcome) -> datetime | None:
+def _check_at(s: Snapshot, status: ModelStatus, outcome: Outcome, facts: RegisterFacts) -> datetime | None:
     """The earliest moment at which time alone could change the decision."""
     later = replace(s, status=status)
     moments: list[datetime] = [outcome.check_at] if outcome.check_at else []
@@ -203,7 +203,7 @@ def _check_at(s: Snapshot, status: ModelStatus, outcome: Outcome) -> datetime | 
         if any(challenger.traffic_since is None for challenger in status.challengers):
             moments.append(s.now + PATIENCE)
     moments += _drain_moments(s, status)
-    deadlines = (next_deadline(register.facts_of(s, status)), next_expiry(status.decisions, s.now))
+    deadlines = (next_deadline(facts), next_expiry(status.decisions, s.now))
     moments += [deadline for deadline in deadlines if deadline is not None]
     warm_for = standby_policy(s).warm_for
     moments += [at for reference in status.standby if (at := reference.since + warm_for) > s.now]
