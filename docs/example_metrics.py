@@ -7,6 +7,7 @@ everything that somebody may be called for has happened.
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+from modelward.api.resources import MODELS
 from modelward.api.status import (
     Condition,
     Covers,
@@ -26,7 +27,6 @@ from modelward.runtime.clock import SystemClock
 from modelward.runtime.discovering import unregistered_gauge
 from modelward.runtime.exporting import ExportMetrics
 from modelward.runtime.keys import ModelKey
-from modelward.runtime.kube import MODELS
 from modelward.runtime.notifying import NotifyMetrics
 from modelward.runtime.portfolio import PortfolioMetrics
 from modelward.runtime.telemetry import Telemetry

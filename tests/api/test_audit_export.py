@@ -17,13 +17,14 @@ from prometheus_client import CollectorRegistry
 
 from modelward.api import reasons
 from modelward.api.model_audit_record import AuditedModel, ModelAuditRecordSpec, record_name
+from modelward.api.resources import EVENTS, MODEL_AUDIT_RECORDS
 from modelward.archive.configuration import open_archive
 from modelward.archive.exporter import StorageUnavailable
 from modelward.governance import checkpoints
 from modelward.governance.chain import Entry, Head, document_of, head_of, seal, verify
 from modelward.runtime.cache import Cache
 from modelward.runtime.exporting import BROKEN_PAUSE, AuditExport, ExportMetrics
-from modelward.runtime.kube import EVENTS, MODEL_AUDIT_RECORDS, KubeClient, Object
+from modelward.runtime.kube import KubeClient, Object
 from tests.api.conftest import ApiServer
 from tests.api.test_operator_process import running
 

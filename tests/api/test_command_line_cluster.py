@@ -4,16 +4,8 @@ import pathlib
 
 import pytest
 
-from modelward.cli.cluster import (
-    ALL_NAMESPACES,
-    CONFIG_MAPS,
-    MODELS,
-    UNREACHABLE,
-    Cluster,
-    ClusterError,
-    Resource,
-    connect,
-)
+from modelward.api.resources import CONFIG_MAPS, MODELS, Resource
+from modelward.cli.cluster import ALL_NAMESPACES, UNREACHABLE, Cluster, ClusterError, connect
 
 
 def _config_map(name, **labels):

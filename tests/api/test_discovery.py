@@ -13,12 +13,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 from typer.testing import CliRunner
 
 from cluster import binaries
+from modelward.api.resources import MODELS, Resource
 from modelward.cli.main import app
 from modelward.governance.discovery import shipped_signs
 from modelward.runtime.cache import Cache
 from modelward.runtime.clock import SystemClock
 from modelward.runtime.discovering import Discovery
-from modelward.runtime.kube import MODELS, KubeClient, Resource
+from modelward.runtime.kube import KubeClient
 from tests.api.conftest import ApiServer
 from tests.api.test_operator_process import running
 

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from modelward.api.resources import LEASES
 from modelward.runtime.clock import SystemClock
 from modelward.runtime.elector import Elector, LeaseTerms
-from modelward.runtime.kube import LEASES, KubeClient
+from modelward.runtime.kube import KubeClient
 from tests.api.conftest import ApiServer
 
 DURATION = 3.0

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from modelward.runtime import kube as kube_module
-from modelward.runtime.kube import (
+from modelward.api.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     EVENTS,
@@ -17,6 +16,10 @@ from modelward.runtime.kube import (
     MODELS,
     NAMESPACES,
     SERVICES,
+    Resource,
+)
+from modelward.runtime import kube as kube_module
+from modelward.runtime.kube import (
     AlreadyExists,
     Conflict,
     Forbidden,
@@ -24,7 +27,6 @@ from modelward.runtime.kube import (
     KubeClient,
     NotFound,
     NotLeading,
-    Resource,
     Unavailable,
 )
 from tests.api.conftest import ApiServer

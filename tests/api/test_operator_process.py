@@ -11,9 +11,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from modelward.api.resources import CONFIG_MAPS, LEASES, SERVICES, Resource
 from modelward.runtime import shell
 from modelward.runtime.intake import WATCHED
-from modelward.runtime.kube import CONFIG_MAPS, LEASES, SERVICES, KubeClient, Object, Resource
+from modelward.runtime.kube import KubeClient, Object
 from tests.api.conftest import ApiServer, _free_ports
 
 

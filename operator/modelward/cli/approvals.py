@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.text import Text
 
 from modelward.api.model import Model
+from modelward.api.resources import MODELS
 from modelward.api.status import ModelStatus, PendingApproval
 from modelward.cli.approvals_case import parsed
 from modelward.cli.approvals_rights import Rights
-from modelward.cli.cluster import ALL_NAMESPACES, MODELS, Context, Kubeconfig, Namespace, connect
+from modelward.cli.cluster import ALL_NAMESPACES, Context, Kubeconfig, Namespace, connect
 from modelward.cli.explain_text import bare_table, clean, console_for_output
 
 

@@ -17,17 +17,9 @@ from modelward.api.model import Model
 from modelward.api.model_approval import Decision
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import ModelVersion, ModelVersionSpec
+from modelward.api.resources import LIFECYCLE_POLICIES, MODEL_EVALUATIONS, MODEL_VERSIONS, MODELS, NAMESPACES
 from modelward.api.status import DecisionStatus, ModelStatus, PendingApproval, RolloutStatus, Stage
-from modelward.cli.cluster import (
-    LIFECYCLE_POLICIES,
-    MODEL_EVALUATIONS,
-    MODEL_VERSIONS,
-    MODELS,
-    NAMESPACES,
-    Cluster,
-    ClusterError,
-    Object,
-)
+from modelward.cli.cluster import Cluster, ClusterError, Object
 from modelward.cli.failure import Failure
 from modelward.governance import subjects
 from modelward.governance.approvals import Answer, Trust

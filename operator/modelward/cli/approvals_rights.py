@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
+from modelward.api.resources import Resource
 from modelward.api.types import GROUP
-from modelward.cli.cluster import Cluster, Resource
+from modelward.cli.cluster import Cluster
 from modelward.governance.admission import SENTINEL_ROLE
 
 _REVIEWS = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", False)

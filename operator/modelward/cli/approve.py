@@ -13,21 +13,13 @@ from rich.text import Text
 
 from modelward.api.lifecycle_policy import RiskTier
 from modelward.api.model_approval import Decision
+from modelward.api.resources import MODEL_APPROVALS
 from modelward.api.status import PendingApproval, format_second
 from modelward.cli.approvals import untrusted
 from modelward.cli.approvals_case import Case, as_decided, read_case, read_model
 from modelward.cli.approvals_rights import Rights
 from modelward.cli.approvals_shown import label, show
-from modelward.cli.cluster import (
-    MODEL_APPROVALS,
-    Cluster,
-    ClusterError,
-    Context,
-    Kubeconfig,
-    Namespace,
-    Object,
-    connect,
-)
+from modelward.cli.cluster import Cluster, ClusterError, Context, Kubeconfig, Namespace, Object, connect
 from modelward.cli.explain_text import clean, console_for_output
 from modelward.cli.failure import Failure
 

@@ -10,6 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from modelward.api.model_audit_record import ModelAuditRecordSpec
+from modelward.api.resources import MODEL_EVALUATIONS, MODELS
 from modelward.archive.bundle import SUFFIXES, bundle_files, write_bundle
 from modelward.cli.audit_sources import (
     AllNamespaces,
@@ -21,15 +22,7 @@ from modelward.cli.audit_sources import (
     collect,
     read_keys,
 )
-from modelward.cli.cluster import (
-    ALL_NAMESPACES,
-    MODEL_EVALUATIONS,
-    MODELS,
-    Context,
-    Kubeconfig,
-    Namespace,
-    connect,
-)
+from modelward.cli.cluster import ALL_NAMESPACES, Context, Kubeconfig, Namespace, connect
 from modelward.cli.failure import Failure
 from modelward.governance.account import chain_of, report_of, report_text
 from modelward.governance.chain import is_readable

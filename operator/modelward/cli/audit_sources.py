@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
+from modelward.api.resources import MODEL_AUDIT_RECORDS, MODELS
 from modelward.archive.configuration import ArchiveInvalid, open_archive
 from modelward.archive.exporter import Chain, ChainBroken, Document, StorageUnavailable
 from modelward.archive.stored import Stored, read_checkpoints, read_export, read_storage
-from modelward.cli.cluster import ALL_NAMESPACES, MODEL_AUDIT_RECORDS, MODELS, Cluster, connect
+from modelward.cli.cluster import ALL_NAMESPACES, Cluster, connect
 from modelward.cli.failure import Failure
 from modelward.governance.chain import Fault, FaultKind, Head
 from modelward.governance.checkpoints import CheckpointInvalid, KeyUnusable, read

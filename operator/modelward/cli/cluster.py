@@ -8,7 +8,6 @@ operator, asynchronous and fenced; a command makes three requests and ends.
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +16,7 @@ import yaml
 from kubernetes import client, config
 from urllib3.exceptions import HTTPError
 
-from modelward.api.types import GROUP, VERSION
+from modelward.api.resources import Resource
 from modelward.cli.failure import Failure
 
 Object = dict[str, Any]
@@ -39,43 +38,6 @@ UNREACHABLE = 3
 """Exit code when no answer came; a script may try again then, and only then."""
 
 
-@dataclass(frozen=True)
-class Resource:
-    """Where a kind lives in the API."""
-
-    group: str
-    version: str
-    plural: str
-    kind: str
-    namespaced: bool = True
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    def path(self, namespace: str = "", name: str = "") -> str:
-        """The URL path of a collection (no name) or of an object; no namespace: of all namespaces."""
-        root = ["", "apis", self.group, self.version] if self.group else ["", "api", self.version]
-        within = ["namespaces", namespace] if self.namespaced and namespace else []
-        return "/".join([*root, *within, self.plural, *([name] if name else [])])
-
-    def __str__(self) -> str:
-        return f"{self.plural}.{self.group}" if self.group else self.plural
-
-
-MODELS = Resource(GROUP, VERSION, "models", "Model")
-MODEL_VERSIONS = Resource(GROUP, VERSION, "modelversions", "ModelVersion")
-LIFECYCLE_POLICIES = Resource(GROUP, VERSION, "lifecyclepolicies", "LifecyclePolicy", namespaced=False)
-MODEL_EVALUATIONS = Resource(GROUP, VERSION, "modelevaluations", "ModelEvaluation")
-MODEL_APPROVALS = Resource(GROUP, VERSION, "modelapprovals", "ModelApproval")
-MODEL_AUDIT_RECORDS = Resource(GROUP, VERSION, "modelauditrecords", "ModelAuditRecord")
-CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
-DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
-STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
-DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet")
-CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
-NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
-PODS = Resource("", "v1", "pods", "Pod")
 _SELF_SUBJECT_REVIEWS = Resource("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", False)
 
 

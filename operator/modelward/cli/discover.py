@@ -8,20 +8,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from modelward.cli.cluster import (
-    DAEMON_SETS,
-    DEPLOYMENTS,
-    MODELS,
-    NAMESPACES,
-    PODS,
-    STATEFUL_SETS,
-    Cluster,
-    Context,
-    Kubeconfig,
-    Namespace,
-    Object,
-    connect,
-)
+from modelward.api.resources import DAEMON_SETS, DEPLOYMENTS, MODELS, NAMESPACES, PODS, STATEFUL_SETS
+from modelward.cli.cluster import Cluster, Context, Kubeconfig, Namespace, Object, connect
 from modelward.cli.explain_text import bare_table, clean, console_for_output
 from modelward.cli.failure import Failure
 from modelward.cli.output import Output, print_json

@@ -12,9 +12,10 @@ from rich.console import Console
 
 from modelward.api.model import Model
 from modelward.api.model_version import Baseline, ModelVersion
+from modelward.api.resources import CONFIG_MAPS, MODEL_VERSIONS, MODELS
 from modelward.api.status import ModelStatus, VersionStatus
 from modelward.api.types import Record
-from modelward.cli.cluster import CONFIG_MAPS, MODEL_VERSIONS, MODELS, Cluster, Context, Kubeconfig, Namespace, connect
+from modelward.cli.cluster import Cluster, Context, Kubeconfig, Namespace, connect
 from modelward.cli.explain_html import report
 from modelward.cli.explain_text import console_for_output, print_explanation
 from modelward.cli.failure import Failure

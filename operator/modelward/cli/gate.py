@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from rich.markup import escape
 
 from modelward.api.model import Model
+from modelward.api.resources import MODELS
 from modelward.api.status import ModelStatus, Stage
 from modelward.api.types import format_duration, parse_duration
-from modelward.cli.cluster import MODELS, Cluster, ClusterError, Context, Kubeconfig, Namespace, connect
+from modelward.cli.cluster import Cluster, ClusterError, Context, Kubeconfig, Namespace, connect
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
 from modelward.cli.output import Output, plain

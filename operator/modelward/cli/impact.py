@@ -7,18 +7,8 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from modelward.cli.cluster import (
-    ALL_NAMESPACES,
-    CONTROLLER_REVISIONS,
-    MODEL_VERSIONS,
-    MODELS,
-    Cluster,
-    ClusterError,
-    Context,
-    Kubeconfig,
-    Object,
-    connect,
-)
+from modelward.api.resources import CONTROLLER_REVISIONS, MODEL_VERSIONS, MODELS
+from modelward.cli.cluster import ALL_NAMESPACES, Cluster, ClusterError, Context, Kubeconfig, Object, connect
 from modelward.cli.explain_text import clean, console_for_output
 from modelward.cli.output import Output, print_json
 from modelward.governance.lineage import (

@@ -9,21 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from modelward.api.resources import CONFIG_MAPS, LIFECYCLE_POLICIES, MODEL_VERSIONS, MODELS, NAMESPACES, Resource
 from modelward.api.status import ModelStatus
 from modelward.api.types import format_duration
-from modelward.cli.cluster import (
-    ALL_NAMESPACES,
-    CONFIG_MAPS,
-    LIFECYCLE_POLICIES,
-    MODEL_VERSIONS,
-    MODELS,
-    NAMESPACES,
-    Cluster,
-    Context,
-    Kubeconfig,
-    Resource,
-    connect,
-)
+from modelward.cli.cluster import ALL_NAMESPACES, Cluster, Context, Kubeconfig, connect
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.lint import DefaultNamespace, Paths, Policies, Shipped, known_policies, read_manifests
 from modelward.cli.output import Output, print_json

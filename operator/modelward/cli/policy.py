@@ -20,19 +20,9 @@ from rich.table import Table
 from modelward.api.lifecycle_policy import LifecyclePolicy
 from modelward.api.model import Model
 from modelward.api.model_version import ModelVersion, ModelVersionSpec
+from modelward.api.resources import LIFECYCLE_POLICIES, MODEL_VERSIONS, MODELS, NAMESPACES
 from modelward.api.status import ModelStatus
-from modelward.cli.cluster import (
-    ALL_NAMESPACES,
-    LIFECYCLE_POLICIES,
-    MODEL_VERSIONS,
-    MODELS,
-    NAMESPACES,
-    Cluster,
-    Context,
-    Kubeconfig,
-    Object,
-    connect,
-)
+from modelward.cli.cluster import ALL_NAMESPACES, Cluster, Context, Kubeconfig, Object, connect
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
 from modelward.lifecycle.policy_impact import Impact, Situation, Standing, Verdict, impact_of

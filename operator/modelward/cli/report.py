@@ -10,21 +10,9 @@ import typer
 from pydantic import ValidationError
 
 from modelward.api.model_audit_record import ModelAuditRecordSpec
+from modelward.api.resources import MODEL_AUDIT_RECORDS, MODEL_EVALUATIONS, MODEL_VERSIONS, MODELS
 from modelward.cli.audit_sources import AllNamespaces, From, Sources, collect
-from modelward.cli.cluster import (
-    ALL_NAMESPACES,
-    MODEL_AUDIT_RECORDS,
-    MODEL_EVALUATIONS,
-    MODEL_VERSIONS,
-    MODELS,
-    Cluster,
-    ClusterError,
-    Context,
-    Kubeconfig,
-    Namespace,
-    Object,
-    connect,
-)
+from modelward.cli.cluster import ALL_NAMESPACES, Cluster, ClusterError, Context, Kubeconfig, Namespace, Object, connect
 from modelward.cli.discover import opted_in, told, unregistered
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure

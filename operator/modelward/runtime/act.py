@@ -13,13 +13,7 @@ from typing import Any
 from modelward.api import reasons
 from modelward.api.model import Model
 from modelward.api.model_audit_record import ModelAuditRecordSpec
-from modelward.api.status import ModelStatus, VersionStatus
-from modelward.api.types import ApiModel
-from modelward.governance.chain import document_of, record_name
-from modelward.lifecycle.plan import Plan
-from modelward.lifecycle.snapshot import Policy, VersionView
-from modelward.runtime.cache import Cache
-from modelward.runtime.kube import (
+from modelward.api.resources import (
     CONTROLLER_REVISIONS,
     DEPLOYMENTS,
     HORIZONTAL_POD_AUTOSCALERS,
@@ -28,14 +22,15 @@ from modelward.runtime.kube import (
     MODEL_VERSIONS,
     MODELS,
     SERVICES,
-    AlreadyExists,
-    Conflict,
-    Forbidden,
-    Invalid,
-    KubeApi,
-    Object,
     Resource,
 )
+from modelward.api.status import ModelStatus, VersionStatus
+from modelward.api.types import ApiModel
+from modelward.governance.chain import document_of, record_name
+from modelward.lifecycle.plan import Plan
+from modelward.lifecycle.snapshot import Policy, VersionView
+from modelward.runtime.cache import Cache
+from modelward.runtime.kube import AlreadyExists, Conflict, Forbidden, Invalid, KubeApi, Object
 from modelward.runtime.observe import Observed
 from modelward.traffic import gateway, service, workloads
 from modelward.traffic.names import MANAGED_BY, MODEL_LABEL, child_name

@@ -6,18 +6,17 @@ Reads cost nothing and may be a moment old. Whoever is about to destroy somethin
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from modelward.runtime.keys import ModelKey
-from modelward.runtime.kube import (
+from modelward.api.resources import (
     DEPLOYMENTS,
     MODEL_APPROVALS,
     MODEL_AUDIT_RECORDS,
     MODEL_EVALUATIONS,
     MODEL_VERSIONS,
     MODELS,
-    Object,
-    Objects,
     Resource,
 )
+from modelward.runtime.keys import ModelKey
+from modelward.runtime.kube import Object, Objects
 from modelward.traffic.names import MODEL_LABEL
 
 _Name = tuple[str, str]

@@ -4,10 +4,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from modelward.api.resources import MODELS
 from modelward.runtime.cache import Cache
 from modelward.runtime.clock import Clock
 from modelward.runtime.keys import ModelKey
-from modelward.runtime.kube import MODELS, ApiError, Conflict, NotLeading
+from modelward.runtime.kube import ApiError, Conflict, NotLeading
 from modelward.runtime.queue import WorkQueue
 from modelward.runtime.telemetry import Telemetry
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge
 
 from modelward.api import reasons
+from modelward.api.resources import DAEMON_SETS, DEPLOYMENTS, MODELS, NAMESPACES, PODS, STATEFUL_SETS
 from modelward.governance.discovery import (
     OPT_IN_LABEL,
     OPT_IN_VALUE,
@@ -25,17 +26,7 @@ from modelward.governance.discovery import (
 )
 from modelward.runtime.cache import Cache
 from modelward.runtime.clock import Clock
-from modelward.runtime.kube import (
-    DAEMON_SETS,
-    DEPLOYMENTS,
-    MODELS,
-    NAMESPACES,
-    PODS,
-    STATEFUL_SETS,
-    ApiError,
-    KubeApi,
-    Object,
-)
+from modelward.runtime.kube import ApiError, KubeApi, Object
 
 logger = logging.getLogger(__name__)
 

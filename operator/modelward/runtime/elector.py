@@ -15,8 +15,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from modelward.api.resources import LEASES
 from modelward.runtime.clock import Clock
-from modelward.runtime.kube import LEASES, AlreadyExists, ApiError, Conflict, KubeApi, NotFound, Object
+from modelward.runtime.kube import AlreadyExists, ApiError, Conflict, KubeApi, NotFound, Object
 
 logger = logging.getLogger(__name__)
 

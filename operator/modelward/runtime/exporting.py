@@ -16,13 +16,14 @@ from typing import cast
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from modelward.api import reasons
+from modelward.api.resources import MODEL_AUDIT_RECORDS, MODELS
 from modelward.archive.configuration import Archive
 from modelward.archive.exporter import Chain, ChainBroken, Document, StorageUnavailable
 from modelward.governance.chain import Fault, FaultKind, Head, verify
 from modelward.governance.checkpoints import Checkpoint, KeyUnusable, sign
 from modelward.runtime.cache import Cache
 from modelward.runtime.clock import Clock
-from modelward.runtime.kube import MODEL_AUDIT_RECORDS, MODELS, ApiError, KubeApi, Object, Objects
+from modelward.runtime.kube import ApiError, KubeApi, Object, Objects
 
 logger = logging.getLogger(__name__)
 

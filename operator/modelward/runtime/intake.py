@@ -8,10 +8,7 @@ import logging
 import random
 from dataclasses import dataclass
 
-from modelward.runtime.cache import Cache, owner_key
-from modelward.runtime.clock import Clock
-from modelward.runtime.keys import ModelKey
-from modelward.runtime.kube import (
+from modelward.api.resources import (
     DEPLOYMENTS,
     HTTP_ROUTES,
     LIFECYCLE_POLICIES,
@@ -21,12 +18,12 @@ from modelward.runtime.kube import (
     MODEL_VERSIONS,
     MODELS,
     SERVICES,
-    ApiError,
-    KubeApi,
-    NotFound,
-    Object,
     Resource,
 )
+from modelward.runtime.cache import Cache, owner_key
+from modelward.runtime.clock import Clock
+from modelward.runtime.keys import ModelKey
+from modelward.runtime.kube import ApiError, KubeApi, NotFound, Object
 from modelward.runtime.queue import WorkQueue
 from modelward.runtime.telemetry import Telemetry
 from modelward.traffic.names import MODEL_LABEL

@@ -18,10 +18,11 @@ from datetime import datetime, timedelta
 import aiohttp
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from modelward.api.resources import CONFIG_MAPS, MODEL_AUDIT_RECORDS, MODELS
 from modelward.api.status import format_time
 from modelward.runtime.cache import Cache
 from modelward.runtime.clock import Clock
-from modelward.runtime.kube import CONFIG_MAPS, MODEL_AUDIT_RECORDS, MODELS, ApiError, KubeApi
+from modelward.runtime.kube import ApiError, KubeApi
 from modelward.runtime.notices import Notice, of_records, of_requests
 from modelward.runtime.webhooks import NotDelivered, Webhook, post
 

@@ -23,21 +23,7 @@ from modelward.api.model_approval import ModelApproval
 from modelward.api.model_audit_record import ModelAuditRecordSpec, record_name
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import Baseline, ModelVersion, ModelVersionSpec
-from modelward.api.status import ModelStatus, Stage, VersionStatus
-from modelward.api.types import ApiModel
-from modelward.governance.approvals import Trust
-from modelward.lifecycle import evidence as evidence_of
-from modelward.lifecycle import policies
-from modelward.lifecycle.assess import Subject, answered_as, due, subjects
-from modelward.lifecycle.baselines import baseline_in
-from modelward.lifecycle.evidence import Evidence
-from modelward.lifecycle.snapshot import DeploymentView, Policy, Problem, RouteView, Snapshot, VersionView
-from modelward.metrics.prometheus import QueryNames
-from modelward.metrics.reader import MetricsReader
-from modelward.runtime.cache import Cache
-from modelward.runtime.clock import Clock
-from modelward.runtime.keys import ModelKey
-from modelward.runtime.kube import (
+from modelward.api.resources import (
     CONFIG_MAPS,
     CONTROLLER_REVISIONS,
     DEPLOYMENTS,
@@ -52,10 +38,23 @@ from modelward.runtime.kube import (
     NAMESPACES,
     PODS,
     SERVICES,
-    KubeApi,
-    Object,
     Resource,
 )
+from modelward.api.status import ModelStatus, Stage, VersionStatus
+from modelward.api.types import ApiModel
+from modelward.governance.approvals import Trust
+from modelward.lifecycle import evidence as evidence_of
+from modelward.lifecycle import policies
+from modelward.lifecycle.assess import Subject, answered_as, due, subjects
+from modelward.lifecycle.baselines import baseline_in
+from modelward.lifecycle.evidence import Evidence
+from modelward.lifecycle.snapshot import DeploymentView, Policy, Problem, RouteView, Snapshot, VersionView
+from modelward.metrics.prometheus import QueryNames
+from modelward.metrics.reader import MetricsReader
+from modelward.runtime.cache import Cache
+from modelward.runtime.clock import Clock
+from modelward.runtime.keys import ModelKey
+from modelward.runtime.kube import KubeApi, Object
 from modelward.runtime.trust import TrustReader
 from modelward.stats.readings import PodTarget, QueryAnswer, Reading
 from modelward.traffic import gateway, service

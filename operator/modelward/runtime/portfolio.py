@@ -14,12 +14,12 @@ from pydantic import ValidationError
 
 from modelward.api import reasons
 from modelward.api.model_audit_record import ModelAuditRecordSpec
+from modelward.api.resources import MODEL_AUDIT_RECORDS, MODEL_VERSIONS, MODELS
 from modelward.api.types import ObjectMeta
 from modelward.governance.flow import Ending, Flow, State, VersionName, flow_of, state_of
 from modelward.runtime.cache import Cache
 from modelward.runtime.clock import Clock
 from modelward.runtime.keys import ModelKey
-from modelward.runtime.kube import MODEL_AUDIT_RECORDS, MODEL_VERSIONS, MODELS
 from modelward.traffic.names import child_name
 
 _HOUR, _DAY = 3600.0, 86_400.0

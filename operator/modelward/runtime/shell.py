@@ -9,8 +9,9 @@ from typing import Any, cast
 
 import kopf
 
+from modelward.api.resources import Resource
 from modelward.runtime.intake import Watched
-from modelward.runtime.kube import Object, Resource
+from modelward.runtime.kube import Object
 
 OnEvent = Callable[[Resource, str | None, Object], None]
 

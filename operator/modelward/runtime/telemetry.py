@@ -5,10 +5,10 @@ from typing import cast
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from modelward.api.resources import Resource
 from modelward.api.status import ModelStatus
 from modelward.runtime.clock import Clock
 from modelward.runtime.keys import ModelKey
-from modelward.runtime.kube import Resource
 from modelward.runtime.model_series import ModelSeries
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from modelward.api.resources import Resource
 from modelward.governance import admission
 from modelward.governance.admission import BINDING, NAMES, POLICY, SETTLING
 from modelward.governance.approvals import Trust
 from modelward.runtime.clock import Clock
-from modelward.runtime.kube import ApiError, KubeApi, Object, Resource
+from modelward.runtime.kube import ApiError, KubeApi, Object
 
 KEPT_SECONDS = 30.0
 

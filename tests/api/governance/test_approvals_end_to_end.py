@@ -14,18 +14,11 @@ import pytest_asyncio
 import yaml
 from typer.testing import CliRunner, Result
 
+from modelward.api.resources import MODEL_APPROVALS, MODEL_AUDIT_RECORDS, MODEL_EVALUATIONS, MODEL_VERSIONS, MODELS
 from modelward.api.status import DecisionStatus, ModelStatus, PendingApproval
 from modelward.cli.main import app
 from modelward.governance.admission import APPROVALS, BINDING, NAMES, POLICY, key, trusted_since
-from modelward.runtime.kube import (
-    MODEL_APPROVALS,
-    MODEL_AUDIT_RECORDS,
-    MODEL_EVALUATIONS,
-    MODEL_VERSIONS,
-    MODELS,
-    KubeClient,
-    Object,
-)
+from modelward.runtime.kube import KubeClient, Object
 from modelward.runtime.notices import Topic, of_records, of_requests
 from tests.api.conftest import Answer
 from tests.api.governance.people import ADMISSION, API, Guarded, Person, chart, wait_until_enforced

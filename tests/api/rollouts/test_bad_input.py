@@ -4,14 +4,8 @@ from typing import Any
 
 import pytest
 
-from modelward.runtime.kube import (
-    GATEWAYS,
-    LIFECYCLE_POLICIES,
-    MODEL_VERSIONS,
-    MODELS,
-    Invalid,
-    KubeClient,
-)
+from modelward.api.resources import GATEWAYS, LIFECYCLE_POLICIES, MODEL_VERSIONS, MODELS
+from modelward.runtime.kube import Invalid, KubeClient
 from tests.api.rollouts.world import MODEL, World, model_manifest, new_world, serving_world, stages_with
 
 

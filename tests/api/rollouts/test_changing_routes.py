@@ -1,6 +1,7 @@
 """A Model may get a route, or lose it, while it serves: nothing is left behind that names a version whose pods go."""
 
-from modelward.runtime.kube import HTTP_ROUTES, MODELS, SERVICES, KubeClient
+from modelward.api.resources import HTTP_ROUTES, MODELS, SERVICES
+from modelward.runtime.kube import KubeClient
 from tests.api.rollouts.world import MODEL, STAGES, World, model_manifest, new_world, serving_world
 
 

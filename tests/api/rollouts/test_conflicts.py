@@ -3,7 +3,8 @@
 import asyncio
 from collections import Counter
 
-from modelward.runtime.kube import HTTP_ROUTES, MODEL_VERSIONS, MODELS, SERVICES, Conflict, KubeClient, Object
+from modelward.api.resources import HTTP_ROUTES, MODEL_VERSIONS, MODELS, SERVICES
+from modelward.runtime.kube import Conflict, KubeClient, Object
 from tests.api.conftest import ApiServer
 from tests.api.rollouts.watching import Change, nameless, watching
 from tests.api.rollouts.world import BREAKER, MODEL, Operator, World, backends, mirrored, serving_world, stages_with

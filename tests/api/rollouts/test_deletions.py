@@ -2,7 +2,8 @@
 
 import pytest
 
-from modelward.runtime.kube import DEPLOYMENTS, HTTP_ROUTES, MODEL_VERSIONS, MODELS, SERVICES, KubeClient
+from modelward.api.resources import DEPLOYMENTS, HTTP_ROUTES, MODEL_VERSIONS, MODELS, SERVICES
+from modelward.runtime.kube import KubeClient
 from tests.api.conftest import ApiServer
 from tests.api.rollouts.watching import watching
 from tests.api.rollouts.wire import Cut

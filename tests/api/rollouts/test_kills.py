@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from modelward.runtime.kube import SERVICES, KubeApi, KubeClient
+from modelward.api.resources import SERVICES
+from modelward.runtime.kube import KubeApi, KubeClient
 from tests.api.conftest import ApiServer
 from tests.api.rollouts.watching import watching
 from tests.api.rollouts.wire import Cut

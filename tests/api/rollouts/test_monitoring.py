@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from modelward.runtime.kube import MODEL_VERSIONS, KubeClient
+from modelward.api.resources import MODEL_VERSIONS
+from modelward.runtime.kube import KubeClient
 from tests.api.rollouts.world import STAGES, World, new_world
 
 MONITORING: dict[str, Any] = {

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from modelward.api.resources import MODEL_VERSIONS
 from modelward.runtime import observe
-from modelward.runtime.kube import MODEL_VERSIONS, KubeClient
+from modelward.runtime.kube import KubeClient
 from modelward.traffic import workloads
 from tests.api.rollouts.world import World, in_force, serving_world, stages_with
 

@@ -8,7 +8,8 @@ import pytest_asyncio
 import yaml
 
 from cluster import binaries
-from modelward.runtime.kube import MODEL_VERSIONS, MODELS, SERVICES, Forbidden, KubeClient, Resource
+from modelward.api.resources import MODEL_VERSIONS, MODELS, SERVICES, Resource
+from modelward.runtime.kube import Forbidden, KubeClient
 from tests.api.conftest import ApiServer
 from tests.api.rollouts.world import MODEL, new_world, stages_with
 

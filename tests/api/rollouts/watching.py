@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from modelward.runtime.kube import HTTP_ROUTES, SERVICES, KubeApi, Object, Resource
+from modelward.api.resources import HTTP_ROUTES, SERVICES, Resource
+from modelward.runtime.kube import KubeApi, Object
 from tests.api.conftest import ApiServer
 from tests.api.rollouts.world import World, backends
 

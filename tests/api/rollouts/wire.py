@@ -6,16 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from modelward.runtime.kube import (
-    DEPLOYMENTS,
-    MODEL_VERSIONS,
-    ApiError,
-    KubeApi,
-    Object,
-    Objects,
-    Resource,
-    Unavailable,
-)
+from modelward.api.resources import DEPLOYMENTS, MODEL_VERSIONS, Resource
+from modelward.runtime.kube import ApiError, KubeApi, Object, Objects, Unavailable
 
 Answer = TypeVar("Answer")
 

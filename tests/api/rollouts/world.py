@@ -11,13 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from modelward.api.status import ModelStatus
-from modelward.governance.chain import Head, verify
-from modelward.governance.reconstruction import NOT_CARRIED_OUT
-from modelward.metrics.reader import MetricsReader
-from modelward.runtime.cache import Cache
-from modelward.runtime.keys import ModelKey
-from modelward.runtime.kube import (
+from modelward.api.resources import (
     CONTROLLER_REVISIONS,
     DEPLOYMENTS,
     GATEWAYS,
@@ -31,12 +25,15 @@ from modelward.runtime.kube import (
     NAMESPACES,
     PODS,
     SERVICES,
-    Conflict,
-    KubeApi,
-    Object,
     Resource,
-    Unavailable,
 )
+from modelward.api.status import ModelStatus
+from modelward.governance.chain import Head, verify
+from modelward.governance.reconstruction import NOT_CARRIED_OUT
+from modelward.metrics.reader import MetricsReader
+from modelward.runtime.cache import Cache
+from modelward.runtime.keys import ModelKey
+from modelward.runtime.kube import Conflict, KubeApi, Object, Unavailable
 from modelward.runtime.reconcile import Reconciler
 from modelward.runtime.settings import Settings
 from modelward.runtime.telemetry import Telemetry

@@ -6,7 +6,8 @@ import pytest
 from kubernetes import client
 from urllib3.exceptions import ReadTimeoutError
 
-from modelward.cli.cluster import MODELS, UNREACHABLE, Cluster, ClusterError, connect
+from modelward.api.resources import MODELS
+from modelward.cli.cluster import UNREACHABLE, Cluster, ClusterError, connect
 
 
 class Faulty(client.ApiClient):

@@ -5,7 +5,8 @@ import heapq
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 
-from modelward.runtime.kube import AlreadyExists, Conflict, NotFound, Object, Resource, Unavailable
+from modelward.api.resources import Resource
+from modelward.runtime.kube import AlreadyExists, Conflict, NotFound, Object, Unavailable
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -4,9 +4,7 @@ from typing import Any
 
 import pytest
 
-from modelward.runtime.cache import Cache, owner_key
-from modelward.runtime.keys import ModelKey
-from modelward.runtime.kube import (
+from modelward.api.resources import (
     DEPLOYMENTS,
     HTTP_ROUTES,
     LIFECYCLE_POLICIES,
@@ -16,6 +14,8 @@ from modelward.runtime.kube import (
     SERVICES,
     Resource,
 )
+from modelward.runtime.cache import Cache, owner_key
+from modelward.runtime.keys import ModelKey
 
 
 def an_object(name: str, namespace: str | None = "lending", **more: Any) -> dict[str, Any]:

@@ -6,10 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from modelward.metrics.reader import MetricsReader
-from modelward.runtime.cache import Cache
-from modelward.runtime.keys import ModelKey
-from modelward.runtime.kube import (
+from modelward.api.resources import (
     CONTROLLER_REVISIONS,
     DEPLOYMENTS,
     HTTP_ROUTES,
@@ -17,9 +14,12 @@ from modelward.runtime.kube import (
     MODEL_VERSIONS,
     MODELS,
     SERVICES,
-    Object,
     Resource,
 )
+from modelward.metrics.reader import MetricsReader
+from modelward.runtime.cache import Cache
+from modelward.runtime.keys import ModelKey
+from modelward.runtime.kube import Object
 from modelward.runtime.reconcile import Reconciler
 from modelward.runtime.settings import Settings
 from modelward.runtime.telemetry import Telemetry

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from modelward.api.resources import MODELS
 from modelward.runtime.cache import Cache
 from modelward.runtime.controller import Controller
 from modelward.runtime.keys import ModelKey
-from modelward.runtime.kube import MODELS, Conflict
+from modelward.runtime.kube import Conflict
 from modelward.runtime.queue import WorkQueue
 from modelward.runtime.telemetry import Telemetry
 from tests.unit.runtime.fakes import FakeClock, settle

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from modelward.api.resources import LEASES
 from modelward.runtime.elector import Elector, LeaseTerms
-from modelward.runtime.kube import LEASES, Object
+from modelward.runtime.kube import Object
 from tests.unit.runtime.fakes import FakeClock, FakeKube, settle
 
 

@@ -9,12 +9,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from modelward.api.model_audit_record import AuditedModel
+from modelward.api.resources import MODEL_AUDIT_RECORDS
 from modelward.archive.configuration import Archive
 from modelward.archive.exporter import Chain, Document, StorageUnavailable
 from modelward.governance.chain import Entry, Head, document_of, head_of, seal
 from modelward.runtime.cache import Cache
 from modelward.runtime.exporting import LONGEST_PAUSE, LOOK_SECONDS, AuditExport, ExportMetrics
-from modelward.runtime.kube import MODEL_AUDIT_RECORDS
 from tests.unit.runtime.fakes import FakeClock, FakeKube
 
 CHAIN = Chain("lending", "credit-risk")

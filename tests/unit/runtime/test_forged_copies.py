@@ -3,7 +3,7 @@
 from copy import deepcopy
 from typing import Any
 
-from modelward.runtime.kube import CONTROLLER_REVISIONS, LIFECYCLE_POLICIES, MODEL_VERSIONS, MODELS
+from modelward.api.resources import CONTROLLER_REVISIONS, LIFECYCLE_POLICIES, MODEL_VERSIONS, MODELS
 from tests.unit.runtime.test_children import KEY, ROUTE, WATCHED, Cluster, labelled, version
 
 ASKING: dict[str, Any] = {

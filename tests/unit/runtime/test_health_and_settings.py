@@ -8,10 +8,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from modelward.api.resources import DEPLOYMENTS
 from modelward.runtime import logs, settings
 from modelward.runtime.health import health_server
 from modelward.runtime.keys import ModelKey
-from modelward.runtime.kube import DEPLOYMENTS
 from modelward.runtime.telemetry import Telemetry
 from tests.unit.runtime.fakes import FakeClock
 

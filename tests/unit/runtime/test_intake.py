@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from modelward.api.resources import DEPLOYMENTS, HTTP_ROUTES, LIFECYCLE_POLICIES, MODELS
 from modelward.runtime.cache import Cache
 from modelward.runtime.intake import Intake
 from modelward.runtime.keys import ModelKey
-from modelward.runtime.kube import DEPLOYMENTS, HTTP_ROUTES, LIFECYCLE_POLICIES, MODELS, NotFound
+from modelward.runtime.kube import NotFound
 from modelward.runtime.queue import WorkQueue
 from modelward.runtime.telemetry import Telemetry
 from tests.unit.runtime.fakes import FakeClock, FakeKube

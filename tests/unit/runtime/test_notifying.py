@@ -23,9 +23,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from prometheus_client import CollectorRegistry
 
 from cluster import certificates
+from modelward.api.resources import CONFIG_MAPS, MODEL_AUDIT_RECORDS, MODELS
 from modelward.api.status import format_time
 from modelward.runtime.cache import Cache
-from modelward.runtime.kube import CONFIG_MAPS, MODEL_AUDIT_RECORDS, MODELS, Object
+from modelward.runtime.kube import Object
 from modelward.runtime.notices import Topic, signature
 from modelward.runtime.notifying import KEPT, Notifier, NotifyMetrics
 from modelward.runtime.settings import load

@@ -5,11 +5,11 @@ from datetime import datetime
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from modelward.api.resources import MODEL_AUDIT_RECORDS, MODEL_VERSIONS, MODELS
 from modelward.api.status import format_second
 from modelward.governance.chain import document_of
 from modelward.runtime.cache import Cache
 from modelward.runtime.keys import ModelKey
-from modelward.runtime.kube import MODEL_AUDIT_RECORDS, MODEL_VERSIONS, MODELS
 from modelward.runtime.portfolio import PortfolioMetrics
 from tests.unit.governance.test_flow import CANARY, FIRST, HOUR, START, V1, V2, a_model, chain
 from tests.unit.runtime.fakes import FakeClock

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from modelward.api.resources import Resource
 from modelward.governance.admission import APPROVALS, BINDING, SETTLING, STATUS, policies
-from modelward.runtime.kube import Forbidden, Object, Resource
+from modelward.runtime.kube import Forbidden, Object
 from modelward.runtime.trust import _BINDINGS, _POLICIES, KEPT_SECONDS, TrustReader
 from tests.unit.runtime.fakes import START, FakeClock, FakeKube
 
