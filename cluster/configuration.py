@@ -69,8 +69,9 @@ def api_server() -> Part:
         f"--service-account-signing-key-file={_key(certificates.SERVICE_ACCOUNT_KEY)}",
         f"--audit-policy-file={paths.configuration() / 'audit-policy.yaml'}",
         f"--audit-log-path={paths.audit_log()}",
-        "--audit-log-maxsize=200",
-        "--audit-log-maxbackup=1",
+        # Megabytes of each file, and how many older ones are kept: a day of tests.
+        "--audit-log-maxsize=50",
+        "--audit-log-maxbackup=3",
     )
 
 
