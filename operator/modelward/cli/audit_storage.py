@@ -10,6 +10,7 @@ import typer
 from modelward.archive.configuration import ArchiveInvalid, open_archive
 from modelward.archive.directory import DirectoryExporter
 from modelward.archive.exporter import Chain, ChainBroken, Document, Exporter, StorageUnavailable
+from modelward.cli.audit import audit
 from modelward.cli.failure import Failure
 
 _COPIED_AT_ONCE = 200
@@ -19,6 +20,7 @@ Source = Annotated[
 Target = Annotated[Path, typer.Argument(metavar="TO", help="The same, for where the records go.")]
 
 
+@audit.command()
 def copy(source: Source, target: Target) -> None:
     """Copy all audit records and checkpoints from one storage to another, as they are.
 
@@ -39,6 +41,7 @@ def copy(source: Source, target: Target) -> None:
         raise Failure(str(error)) from error
 
 
+@audit.command()
 def schema(
     role: Annotated[str, typer.Argument(metavar="ROLE", help="The operator's role, which must exist and own nothing.")],
 ) -> None:
