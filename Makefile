@@ -14,7 +14,7 @@ READY := $(VENV)/.ready
 PYTEST := $(PYTHON) -m pytest -q --durations=8
 export PATH := $(VENV)/bin:$(CACHE)/tools:$(PATH)
 
-.PHONY: help demo test quick unit api e2e lint generate cluster-up cluster-down bench-%
+.PHONY: help demo test quick unit api e2e lint docs generate cluster-up cluster-down bench-%
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -43,6 +43,10 @@ lint: $(READY) ## Format, style, types, layers, generated files
 	@$(PYTHON) -m modelward.api.schema --check crds charts/modelward-crds/templates
 	@$(PYTHON) -m modelward.governance.admission --check charts/modelward/templates/admission.yaml
 	@$(PYTHON) docs/generate.py --check
+	@zensical build --strict --clean
+
+docs: $(READY) ## The documentation as a site, in build/site; a broken link fails
+	@zensical build --strict --clean
 
 generate: $(READY) ## Write the generated files anew
 	@ruff format . && $(PYTHON) -m modelward.api.schema crds charts/modelward-crds/templates && $(PYTHON) docs/generate.py
