@@ -1,14 +1,11 @@
 """`modelward approvals`: what waits for people's decisions, since when, and whether the caller is one of them."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.console import Console
 from rich.text import Text
 
@@ -19,12 +16,7 @@ from modelward.cli.approvals_case import parsed
 from modelward.cli.approvals_rights import Rights
 from modelward.cli.cluster import ALL_NAMESPACES, Context, Kubeconfig, Namespace, connect
 from modelward.cli.explain_text import bare_table, clean, console_for_output
-
-
-class Output(StrEnum):
-    TABLE = "table"
-    JSON = "json"
-    YAML = "yaml"
+from modelward.cli.output import As, Output, print_data
 
 
 @dataclass(frozen=True)
@@ -48,7 +40,7 @@ def approvals(
     all_namespaces: Annotated[
         bool, typer.Option("--all-namespaces", "-A", help="Look at the Models of all namespaces.")
     ] = False,
-    output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TABLE,
+    output: As = Output.TABLE,
     context: Context = "",
     kubeconfig: Kubeconfig = None,
 ) -> None:
@@ -70,10 +62,8 @@ def approvals(
     read = [(parsed(Model, raw), parsed(ModelStatus, raw.get("status") or {})) for raw in found]
     rights = Rights(cluster)
     waiting = [each for model, status in read for each in _waiting(model, status, rights) if each.mine or not mine]
-    if output is Output.JSON:
-        typer.echo(json.dumps([each.plain() for each in waiting], indent=2, ensure_ascii=False))
-    elif output is Output.YAML:
-        typer.echo(yaml.safe_dump([each.plain() for each in waiting], sort_keys=False, allow_unicode=True), nl=False)
+    if output is not Output.TABLE:
+        print_data([each.plain() for each in waiting], output)
     else:
         _print(console_for_output(), waiting, _doubts(read), datetime.now(UTC))
 

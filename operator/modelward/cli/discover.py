@@ -12,7 +12,7 @@ from modelward.api.resources import DAEMON_SETS, DEPLOYMENTS, MODELS, NAMESPACES
 from modelward.cli.cluster import Cluster, Context, Kubeconfig, Namespace, Object, connect
 from modelward.cli.explain_text import bare_table, clean, console_for_output
 from modelward.cli.failure import Failure
-from modelward.cli.output import Output, print_json
+from modelward.cli.output import As, Output, print_data
 from modelward.governance.discovery import (
     OPT_IN_LABEL,
     OPT_IN_VALUE,
@@ -49,7 +49,7 @@ def discover_workloads(
     signs: Annotated[
         Path | None, typer.Option("--signs", help="A YAML file with signs of your own, beside the shipped ones.")
     ] = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TABLE,
+    output: As = Output.TABLE,
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = None,
@@ -74,8 +74,8 @@ def discover_workloads(
     known = _signs(signs)
     cluster = connect(context, kubeconfig, namespace)
     found = unregistered(cluster, opted_in(cluster) if all_namespaces else (cluster.namespace,), known)
-    if output is Output.JSON:
-        print_json([told(each) for each in found])
+    if output is not Output.TABLE:
+        print_data([told(each) for each in found], output)
     else:
         _print(console_for_output(), found, "the namespaces that opt in" if all_namespaces else cluster.namespace)
 

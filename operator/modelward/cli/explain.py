@@ -1,12 +1,9 @@
 """`modelward explain`: the evidence behind the latest decision on a version, in the terminal, as data, or as a page."""
 
-import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 from pydantic import ValidationError
 from rich.console import Console
 
@@ -19,18 +16,12 @@ from modelward.cli.cluster import Cluster, Context, Kubeconfig, Namespace, conne
 from modelward.cli.explain_html import report
 from modelward.cli.explain_text import console_for_output, print_explanation
 from modelward.cli.failure import Failure
-from modelward.cli.output import plain
+from modelward.cli.output import As, Output, print_data
 from modelward.lifecycle.baselines import baseline_in
 from modelward.lifecycle.evidence import Evidence
 from modelward.lifecycle.explanation import Explanation, explain_monitoring, explained_version
 from modelward.lifecycle.explanation import explain as explain_decision
 from modelward.traffic.names import child_name
-
-
-class Output(StrEnum):
-    TABLE = "table"
-    JSON = "json"
-    YAML = "yaml"
 
 
 def explain(
@@ -47,7 +38,7 @@ def explain(
     wide: Annotated[
         bool, typer.Option("--wide", help="Also print KS, Wasserstein-1 and p-values of each feature at one look.")
     ] = False,
-    output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TABLE,
+    output: As = Output.TABLE,
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = None,
@@ -71,10 +62,8 @@ def explain(
         _write(html, report(explained))
     if output is Output.TABLE:
         print_explanation(console_for_output(), explained, wide)
-    elif output is Output.JSON:
-        typer.echo(json.dumps(plain(explained), indent=2, ensure_ascii=False))
     else:
-        typer.echo(yaml.safe_dump(plain(explained), sort_keys=False, allow_unicode=True, width=120), nl=False)
+        print_data(explained, output)
 
 
 def _explanation(cluster: Cluster, name: str, version: str, monitoring: bool) -> Explanation:

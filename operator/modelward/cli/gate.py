@@ -1,6 +1,5 @@
 """`modelward gate`: lets a pipeline wait until a version has come to a stage, and ends as the version fares."""
 
-import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,7 @@ from modelward.api.types import format_duration, parse_duration
 from modelward.cli.cluster import Cluster, ClusterError, Context, Kubeconfig, Namespace, connect
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
-from modelward.cli.output import Output, plain
+from modelward.cli.output import As, Output, print_next
 from modelward.lifecycle.arrival import Arrival, State, arrival_of
 
 LOOK_EVERY = 2.0
@@ -53,9 +52,7 @@ def gate(
         bool,
         typer.Option("--wait-for-people/--no-wait-for-people", help="Go on waiting while somebody has to approve."),
     ] = True,
-    output: Annotated[
-        Output, typer.Option("--output", "-o", help="table: lines for people. json: a line each.")
-    ] = Output.TABLE,
+    output: As = Output.TABLE,
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = None,
@@ -79,8 +76,8 @@ def gate(
     console = console_for_output()
     arrival = Arrival(State.UNDER_WAY, "nothing was seen")
     for arrival in _changes(cluster, model, version, Stage(goal.value), limit):
-        if output is Output.JSON:
-            typer.echo(json.dumps(plain({"at": datetime.now(UTC), "version": version, **vars(arrival)})))
+        if output is not Output.TABLE:
+            print_next({"at": datetime.now(UTC), "version": version, **vars(arrival)}, output)
         else:
             console.print(_line(arrival, version), style=_STYLES[arrival.state], soft_wrap=True, highlight=False)
         if arrival.state is State.WAITS_FOR_A_PERSON and not wait_for_people:

@@ -10,7 +10,7 @@ from rich.tree import Tree
 from modelward.api.resources import CONTROLLER_REVISIONS, MODEL_VERSIONS, MODELS
 from modelward.cli.cluster import ALL_NAMESPACES, Cluster, ClusterError, Context, Kubeconfig, Object, connect
 from modelward.cli.explain_text import clean, console_for_output
-from modelward.cli.output import Output, print_json
+from modelward.cli.output import As, Output, print_data
 from modelward.governance.lineage import (
     LONGEST_PATH,
     Impact,
@@ -48,7 +48,7 @@ def impact(
         str, typer.Option("--namespace", "-n", help="Look in one namespace. [default: all of them]")
     ] = "",
     all_namespaces: AllNamespaces = False,
-    output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TABLE,
+    output: As = Output.TABLE,
     context: Context = "",
     kubeconfig: Kubeconfig = None,
 ) -> None:
@@ -79,8 +79,8 @@ def impact(
         }
     )
     found = _look(connect(context, kubeconfig, namespace), namespace, all_namespaces, subject)
-    if output is Output.JSON:
-        print_json(found)
+    if output is not Output.TABLE:
+        print_data(found, output)
     else:
         print_impact(console_for_output(), found)
     if not found.found:

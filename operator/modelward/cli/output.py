@@ -1,29 +1,48 @@
-"""How commands print data, for other programs."""
+"""How commands print data, for other programs: all of them by `--output`, and all of them by `print_data`."""
 
 import dataclasses
 import json
 import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any
+from enum import Enum, StrEnum
+from typing import Annotated, Any
 
 import typer
+from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
 
 class Output(StrEnum):
     TABLE = "table"
     JSON = "json"
+    YAML = "yaml"
 
 
-def print_json(value: Any) -> None:
-    """A value as JSON on standard output."""
-    typer.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+As = Annotated[Output, typer.Option("--output", "-o", help="table for people; json or yaml for programs.")]
+"""The option of every command that prints data; its default is Output.TABLE."""
+
+
+def print_data(value: Any, output: Output) -> None:
+    """A value on standard output, as JSON or as YAML; both have the same names and values."""
+    if output is Output.YAML:
+        typer.echo(_yaml(plain(value)), nl=False)
+    else:
+        typer.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+
+
+def print_next(value: Any, output: Output) -> None:
+    """One of several values that come one after the other: a line of JSON, or a document of YAML."""
+    if output is Output.YAML:
+        typer.echo("---\n" + _yaml(plain(value)), nl=False)
+    else:
+        typer.echo(json.dumps(plain(value), ensure_ascii=False))
 
 
 def plain(value: Any) -> Any:
     """Values as JSON has them: names as in the API, times as text, durations in seconds, null for what is no finite number."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {to_camel(item.name): plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
@@ -32,6 +51,8 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Enum):
+        return value.value
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, timedelta):
@@ -39,3 +60,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _yaml(value: Any) -> str:
+    import yaml
+
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)

@@ -15,7 +15,7 @@ from modelward.api.types import format_duration
 from modelward.cli.cluster import ALL_NAMESPACES, Cluster, Context, Kubeconfig, connect
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.lint import DefaultNamespace, Paths, Policies, Shipped, known_policies, read_manifests
-from modelward.cli.output import Output, print_json
+from modelward.cli.output import As, Output, print_data
 from modelward.manifests.documents import Document
 from modelward.manifests.finding import Place, Severity
 from modelward.manifests.merge_markdown import approval, as_markdown, headline, users
@@ -34,7 +34,7 @@ def plan(
     policies: Policies = None,
     use_shipped: Shipped = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a comment on a pull request.")] = False,
-    output: Annotated[Output, typer.Option("--output", "-o", help="table, or json for scripts.")] = Output.TABLE,
+    output: As = Output.TABLE,
     namespace: DefaultNamespace = "default",
     context: Context = "",
     kubeconfig: Kubeconfig = None,
@@ -68,8 +68,8 @@ def plan(
     plans = plans_of(portfolio, known_policies(policies, use_shipped), statuses, datetime.now(UTC))
     if markdown:
         typer.echo(as_markdown(plans), nl=False)
-    elif output is Output.JSON:
-        print_json(plans)
+    elif output is not Output.TABLE:
+        print_data(plans, output)
     else:
         _print(console_for_output(), plans)
 

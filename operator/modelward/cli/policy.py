@@ -1,18 +1,14 @@
 """`modelward policy impact`: which Models a new or changed policy would block or free, before it is applied."""
 
-import dataclasses
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 import yaml
 from pydantic import ValidationError
-from pydantic.alias_generators import to_camel
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -25,15 +21,11 @@ from modelward.api.status import ModelStatus
 from modelward.cli.cluster import ALL_NAMESPACES, Cluster, Context, Kubeconfig, Object, connect
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
-from modelward.lifecycle.policy_impact import Impact, Situation, Standing, Verdict, impact_of
+from modelward.cli.output import As, Output, print_data
+from modelward.lifecycle.policy_impact import Impact, Situation, Verdict, impact_of
 from modelward.traffic.names import child_name
 
 Kind = TypeVar("Kind", LifecyclePolicy, Model, ModelVersion, ModelStatus)
-
-
-class Output(StrEnum):
-    TABLE = "table"
-    JSON = "json"
 
 
 policy = typer.Typer(help="Look at LifecyclePolicies before they are applied.", no_args_is_help=True)
@@ -58,7 +50,7 @@ def impact(
     all_namespaces: Annotated[
         bool, typer.Option("--all-namespaces", "-A", help="Look at the Models of all namespaces, as without -n.")
     ] = False,
-    output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TABLE,
+    output: As = Output.TABLE,
     context: Context = "",
     kubeconfig: Kubeconfig = None,
 ) -> None:
@@ -85,8 +77,8 @@ def impact(
         (impact_of(situation, current, changed, now) for situation in situations),
         key=lambda each: (list(Verdict).index(each.verdict), each.namespace, each.model),
     )
-    if output is Output.JSON:
-        typer.echo(json.dumps([_plain(each) for each in impacts], indent=2, ensure_ascii=False))
+    if output is not Output.TABLE:
+        print_data(impacts, output)
     else:
         _print(console_for_output(), impacts)
 
@@ -155,14 +147,6 @@ def _labels_of_namespaces(cluster: Cluster, where: str) -> dict[str, dict[str, s
     one = cluster.get(NAMESPACES, where) if where != ALL_NAMESPACES else None
     found = cluster.list(NAMESPACES) if where == ALL_NAMESPACES else [one] if one else []
     return {each["metadata"]["name"]: each["metadata"].get("labels") or {} for each in found}
-
-
-def _plain(value: Any) -> Any:
-    """As JSON, in camelCase."""
-    if isinstance(value, Impact | Standing):
-        fields = {entry.name: getattr(value, entry.name) for entry in dataclasses.fields(value)}
-        return {to_camel(name): _plain(entry) for name, entry in fields.items()}
-    return [_plain(entry) for entry in value] if isinstance(value, tuple) else value
 
 
 def _print(console: Console, impacts: Sequence[Impact]) -> None:

@@ -16,7 +16,7 @@ from modelward.cli.cluster import ALL_NAMESPACES, Cluster, ClusterError, Context
 from modelward.cli.discover import opted_in, told, unregistered
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
-from modelward.cli.output import Output, print_json
+from modelward.cli.output import As, Output, print_data
 from modelward.cli.report_html import report_page
 from modelward.cli.report_text import Report, print_report
 from modelward.governance.discovery import Unregistered
@@ -35,7 +35,7 @@ def report(
         Path | None, typer.Option("--html", help="Also write a report of one file, which needs no network.")
     ] = None,
     directory: From = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TABLE,
+    output: As = Output.TABLE,
     all_namespaces: AllNamespaces = False,
     namespace: Namespace = "",
     context: Context = "",
@@ -66,10 +66,9 @@ def report(
     made = _report(cluster, sources, until - span, until)
     if html is not None:
         _write(html, report_page(made))
-    if output is Output.JSON:
-        print_json(
-            vars(made) | {"rows": as_documents(made.rows), "unregistered": [told(each) for each in made.unregistered]}
-        )
+    if output is not Output.TABLE:
+        told_of = [told(each) for each in made.unregistered]
+        print_data(vars(made) | {"rows": as_documents(made.rows), "unregistered": told_of}, output)
     else:
         print_report(console_for_output(), made)
 

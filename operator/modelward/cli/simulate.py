@@ -20,7 +20,7 @@ from modelward.api.types import format_duration
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
 from modelward.cli.lint import read_manifests
-from modelward.cli.output import Output, print_json
+from modelward.cli.output import As, Output, print_data
 from modelward.manifests.finding import Severity
 from modelward.manifests.portfolio import gathered
 from modelward.simulation import prometheus, recording
@@ -49,7 +49,7 @@ def simulate(
     exact: Annotated[
         bool, typer.Option("--exact", help="Decide on every look, in calm hours too: several times slower.")
     ] = False,
-    output: Annotated[Output, typer.Option("--output", "-o", help="table, or json for scripts.")] = Output.TABLE,
+    output: As = Output.TABLE,
     example: Annotated[bool, typer.Option("--example", help="Print a recording, and do nothing else.")] = False,
 ) -> None:
     """Say when a policy would have promoted, paused or rolled back, by what was recorded.
@@ -85,8 +85,8 @@ def simulate(
         )
     except Unusable as error:
         raise Failure(f"{error}.") from error
-    if output is Output.JSON:
-        print_json(_as_data(outcome))
+    if output is not Output.TABLE:
+        print_data(_as_data(outcome), output)
     else:
         _print(console_for_output(), outcome)
 
