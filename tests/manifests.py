@@ -181,6 +181,22 @@ GOOD: dict[str, Manifest] = {
           validUntil: "2027-02-01T00:00:00Z"
     """.replace("DIGEST", _DIGEST)
     ),
+    "an evaluation of an earlier environment": yaml.safe_load(
+        """
+        apiVersion: modelward.dev/v1alpha1
+        kind: ModelEvaluation
+        metadata: {name: churn-v8-environment-test-k2x9p}
+        spec:
+          model: churn
+          version: v8
+          versionDigest: DIGEST
+          name: environment-test
+          evaluator: system:serviceaccount:promotion:pipeline
+          metrics: [{name: daysInProduction, value: 9.5}, {name: rollbacks, value: 0}]
+          at: "2026-11-01T09:00:00Z"
+          environment: {name: test, namespace: churn-test, versionDigest: DIGEST, record: 42, recordHash: DIGEST}
+    """.replace("DIGEST", _DIGEST)
+    ),
     "a policy with every stage": yaml.safe_load("""
         apiVersion: modelward.dev/v1alpha1
         kind: LifecyclePolicy
@@ -205,6 +221,7 @@ GOOD: dict[str, Manifest] = {
             validation:
               gates:
                 - {name: auc, evaluation: {name: holdout, metric: auc, min: 0.80, versusIncumbent: {maxDecrease: 0.005}, maxAge: 720h}}
+                - {name: tested, evaluation: {name: environment-test, metric: rollbacks, max: 0, evaluators: ["system:serviceaccount:promotion:pipeline"]}}
               approvals: [{role: independent-validator}]
             shadow:
               mirrorPercent: 100
@@ -631,6 +648,16 @@ BAD: dict[str, Bad] = {
     "an evaluation without a bound": _bad_gate(
         ".evaluation", "give min, max or versusIncumbent", evaluation={"name": "holdout", "metric": "auc"}
     ),
+    "an evaluator twice": _bad_gate(
+        ".evaluation.evaluators[1]",
+        "Duplicate value",
+        evaluation={"name": "holdout", "metric": "auc", "min": 0.8, "evaluators": ["ci", "ci"]},
+    ),
+    "an evaluator without a name": _bad_gate(
+        ".evaluation.evaluators[0]",
+        "",
+        evaluation={"name": "holdout", "metric": "auc", "min": 0.8, "evaluators": [""]},
+    ),
     "a comparison without a bound": _bad_gate(
         ".evaluation.versusIncumbent",
         "give maxDecrease, maxIncrease or both",
@@ -675,6 +702,22 @@ BAD: dict[str, Bad] = {
     ),
     "a validity that ends before it begins": _bad(
         _EVALUATION, "spec.validUntil", "write a later time", spec__validUntil="2026-10-01T00:00:00Z"
+    ),
+    "an earlier environment without the content that served there": _bad(
+        _EVALUATION,
+        "spec.environment.versionDigest",
+        spec__environment={"name": "test", "namespace": "churn-test", "record": 1, "recordHash": _DIGEST},
+    ),
+    "an earlier environment without a record": _bad(
+        _EVALUATION,
+        "spec.environment.record",
+        spec__environment={
+            "name": "test",
+            "namespace": "churn-test",
+            "versionDigest": _DIGEST,
+            "record": 0,
+            "recordHash": _DIGEST,
+        },
     ),
     "a time without a zone": _bad(_EVALUATION, "spec.at", spec__at="2026-11-01 09:00"),
 }

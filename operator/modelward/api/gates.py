@@ -53,6 +53,7 @@ _GIVE_ONE_KIND = "give it exactly one of " + ", ".join(_KIND_FIELDS)
 # CEL reckons the length of a number written out as unbounded, so that messages within lists name no numbers.
 _COUNT_KINDS = "[" + ", ".join(f"has(self.{field})" for field in _KIND_FIELDS) + "].filter(given, given).size()"
 
+Evaluators = Annotated[tuple[ShortText, ...], Field(max_length=32, json_schema_extra=AS_SET), AfterValidator(unique)]
 FeatureNames = Annotated[tuple[ShortText, ...], Field(max_length=512, json_schema_extra=AS_SET), AfterValidator(unique)]
 
 
@@ -226,6 +227,16 @@ class EvaluationGate(ApiModel):
         description="Compares with the incumbent's evaluation of that name, when both used the same data set digest.",
     )
     max_age: Interval | None = Field(default=None, description="An evaluation older than this is no evidence.")
+    evaluators: Evaluators = Field(
+        default=(),
+        description="Whose evaluations count, by the name that the API server knows them by, such as"
+        " system:serviceaccount:promotion:pipeline; those of everybody when left out. Whoever creates an evaluation is its evaluator:"
+        " while the admission policy that sees to that is not in place, none counts.",
+    )
+
+    def accepts(self, evaluator: str) -> bool:
+        """Do this evaluator's evaluations count?"""
+        return not self.evaluators or evaluator in self.evaluators
 
 
 class QualityMetric(StrEnum):

@@ -48,6 +48,18 @@ Metrics = Annotated[
 ]
 
 
+class EarlierEnvironment(ApiModel):
+    """Where the same build has served before, and up to which audit record that was looked at."""
+
+    name: ShortText = Field(description="What the environment is called, such as test.")
+    namespace: ObjectName = Field(description="The namespace of the Model there.")
+    version_digest: Digest = Field(
+        description="Digest of the version's spec there; another one where pods are sized otherwise."
+    )
+    record: Annotated[int, Field(ge=1)] = Field(description="Number of the newest audit record that was looked at.")
+    record_hash: Digest = Field(description="Its hash, which stands for all records before it.")
+
+
 class ModelEvaluationSpec(ApiModel):
     """One dated result for one version digest."""
 
@@ -76,6 +88,10 @@ class ModelEvaluationSpec(ApiModel):
     metrics: Metrics = Field(description="What was measured.")
     at: PointInTime = Field(description="When it was measured.")
     valid_until: PointInTime | None = Field(default=None, description="From when on it is no evidence any more.")
+    environment: EarlierEnvironment | None = Field(
+        default=None,
+        description="For figures of an earlier environment, as `modelward evidence` writes them: where they are from.",
+    )
 
 
 class ModelEvaluation(ApiModel):

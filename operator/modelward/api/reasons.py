@@ -191,6 +191,8 @@ See that the pod is still scraped; if the scrape interval is long, raise `maxSta
 NO_EVALUATION = "NoEvaluation"
 """There is no ModelEvaluation of that name for exactly this version digest (or for the incumbent's, where they are compared).
 
+Or there is one that does not count, because of who made it or when; the message says which.
+
 Run the evaluation; its `spec.versionDigest` is `status.digest` of the ModelVersion."""
 STALE_EVALUATION = "StaleEvaluation"
 """The newest evaluation is past its `validUntil`, or older than the gate's `maxAge`.
@@ -506,5 +508,6 @@ ADMISSION_IN_PLACE = "AdmissionInPlace"
 Nothing."""
 ADMISSION_NOT_IN_PLACE = "AdmissionNotInPlace"
 """An admission policy is missing, was edited, or is not enforced. Approvals that were counted before stay; no new one is counted.
+Nor is any evaluation where a gate names its `evaluators`.
 
-Install the chart with `admission.enabled` (the default). Approvals made in the meantime have to be made anew."""
+Install the chart with `admission.enabled` (the default). Approvals and such evaluations have to be made anew then."""

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Literal
 
 from modelward.api import reasons
-from modelward.api.gates import Gate
+from modelward.api.gates import EvaluationGate, Gate
 from modelward.api.lifecycle_policy import LifecyclePolicySpec
 from modelward.api.model import GateStage, ModelSpec
 from modelward.api.model_evaluation import ModelEvaluationSpec
@@ -188,7 +188,7 @@ def _evaluation_current(facts: RegisterFacts) -> Finding:
     serving = facts.serving
     if serving is None:
         return "Unknown", reasons.NO_PRODUCTION_VERSION, "No version serves users yet."
-    names = _evaluation_names(facts.policy)
+    names = tuple(_evaluations_asked_for(facts.policy))
     if not names and not (facts.policy and facts.policy.evaluation):
         return "True", reasons.NO_EVALUATION_ASKED, "The policy asks for no evaluations."
     newest = _newest_evaluations(facts)
@@ -305,10 +305,10 @@ def _review_interval(facts: RegisterFacts) -> timedelta | None:
     return min(asked, default=None)
 
 
-def _evaluation_names(policy: LifecyclePolicySpec | None) -> tuple[str, ...]:
-    """The evaluations that the policy's gates read."""
+def _evaluations_asked_for(policy: LifecyclePolicySpec | None) -> Mapping[str, tuple[EvaluationGate, ...]]:
+    """The evaluations that the policy's gates read, each with the gates that do."""
     if policy is None:
-        return ()
+        return {}
     stages = policy.stages
     gates = [
         *stages.validation.gates,
@@ -316,18 +316,30 @@ def _evaluation_names(policy: LifecyclePolicySpec | None) -> tuple[str, ...]:
         *(stages.canary.gates if stages.canary else ()),
         *(stages.production.monitoring.gates if stages.production.monitoring else ()),
     ]
-    return tuple(dict.fromkeys(gate.evaluation.name for gate in gates if gate.evaluation and not gate.advisory))
+    asked = [gate.evaluation for gate in gates if gate.evaluation and not gate.advisory]
+    return {name: tuple(gate for gate in asked if gate.name == name) for name in dict.fromkeys(g.name for g in asked)}
 
 
 def _newest_evaluations(facts: RegisterFacts) -> Mapping[str, ModelEvaluationSpec]:
     """Of exactly what serves: the newest evaluation of each name that gates read, or the newest of all if they read none."""
     if facts.serving is None:
         return {}
-    names = _evaluation_names(facts.policy)
+    asked = _evaluations_asked_for(facts.policy)
     digest = facts.serving.digest
     mine = [entry for entry in facts.evaluations if entry.version_digest == digest and entry.at <= facts.now]
-    oldest_first = sorted((entry for entry in mine if not names or entry.name in names), key=lambda entry: entry.at)
-    return {entry.name: entry for entry in (oldest_first if names else oldest_first[-1:])}
+    if not asked:
+        return {entry.name: entry for entry in sorted(filter(_ages, mine), key=lambda entry: entry.at)[-1:]}
+    counted = [
+        entry
+        for entry in mine
+        if entry.name in asked and all(gate.accepts(entry.evaluator) for gate in asked[entry.name])
+    ]
+    return {entry.name: entry for entry in sorted(counted, key=lambda entry: entry.at)}
+
+
+def _ages(evaluation: ModelEvaluationSpec) -> bool:
+    """Is it to be made again some day? That a build served in an earlier environment stays as true as it was."""
+    return evaluation.environment is None
 
 
 def _evaluation_ends(facts: RegisterFacts) -> Mapping[str, datetime]:
@@ -336,6 +348,7 @@ def _evaluation_ends(facts: RegisterFacts) -> Mapping[str, datetime]:
     ends = {
         name: [*([entry.valid_until] if entry.valid_until else []), *([entry.at + longest] if longest else [])]
         for name, entry in _newest_evaluations(facts).items()
+        if _ages(entry)
     }
     return {name: min(dates) for name, dates in ends.items() if dates}
 

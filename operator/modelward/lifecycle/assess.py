@@ -236,6 +236,7 @@ def _inputs(s: Snapshot, subject: Subject) -> Inputs:
         alpha=_alpha(subject),
         baseline=view.baseline if view else None,
         evaluations=s.evaluations,
+        trust=s.trust,
         candidate_digest=view.digest if view else "",
         incumbent_digest=incumbent.digest if incumbent else "",
         queries={

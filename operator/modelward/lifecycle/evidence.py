@@ -21,6 +21,7 @@ from modelward.api.gates import Gate
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import Baseline
 from modelward.api.types import format_duration
+from modelward.governance.approvals import NOT_LOOKED_AT, Trust
 from modelward.lifecycle.gates.registry import kind_for
 from modelward.lifecycle.gates.verdict import GateContext, Look, Result, State, Verdict, unknown
 from modelward.lifecycle.gates.wording import percent, requests
@@ -50,6 +51,7 @@ class Inputs:
     alpha: float  # the share of one gate, see split_alpha
     baseline: Baseline | None = None
     evaluations: tuple[ModelEvaluation, ...] = ()
+    trust: Trust = NOT_LOOKED_AT
     candidate_digest: str = ""
     incumbent_digest: str = ""
     queries: Mapping[str, QueryAnswer] = field(default_factory=dict)  # by gate name
@@ -445,6 +447,7 @@ def _context(gate: Gate, memory: GateMemory, inputs: Inputs) -> GateContext:
         candidate_samples=int(memory.samples),
         baseline=inputs.baseline,
         evaluations=inputs.evaluations,
+        trust=inputs.trust,
         candidate_digest=inputs.candidate_digest,
         incumbent_digest=inputs.incumbent_digest,
         query=inputs.queries.get(gate.name),

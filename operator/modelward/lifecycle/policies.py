@@ -171,6 +171,9 @@ def _weaker(policy: ApiModel, own: ApiModel, path: str) -> str | None:
         elif name in _STRICTER_WHEN_LARGER:
             if ours < theirs:
                 return f"{field} {ours} is below {theirs}"
+        elif name == "evaluators":
+            if theirs and not (ours and set(ours) <= set(theirs)):
+                return f"{field} names others than {', '.join(theirs)}"
         elif name == "features" and not theirs:
             return f"{field} leaves features out that the policy watches"
         else:

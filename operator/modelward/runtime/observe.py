@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, TypeVar
 
@@ -55,7 +55,7 @@ from modelward.runtime.cache import Cache
 from modelward.runtime.clock import Clock
 from modelward.runtime.keys import ModelKey
 from modelward.runtime.kube import KubeApi, Object
-from modelward.runtime.trust import TrustReader
+from modelward.runtime.trust import KEPT_SECONDS, TrustReader
 from modelward.stats.readings import PodTarget, QueryAnswer, Reading
 from modelward.traffic import gateway, service
 from modelward.traffic.names import MANAGED_BY, MODEL_LABEL, VERSION_LABEL, child_name, version_of
@@ -136,6 +136,7 @@ class Observer:
         policy, policy_problem = await self._policy(model, offered, broken)
         view = _route_view(model, route, served.get(""))
         approvals = self._about(MODEL_APPROVALS, ModelApproval, model)
+        evaluations = self._about(MODEL_EVALUATIONS, ModelEvaluation, model)
         judged = {
             *_judged(status),
             *model.spec.challengers,
@@ -153,9 +154,9 @@ class Observer:
             route=view,
             gateway_problem=await self._gateway_problem(model, view),
             conflict=taken or self._conflict(model),
-            evaluations=self._about(MODEL_EVALUATIONS, ModelEvaluation, model),
+            evaluations=evaluations,
             approvals=approvals,
-            trust=await self._trust(status, approvals),
+            trust=await self._trust(status, approvals, evaluations),
             chain=self._chain(model, status),
             missing_dependencies=self._missing_dependencies(model),
         )
@@ -310,15 +311,26 @@ class Observer:
                 logger.warning("%s %s: %s", resource.kind, _name(raw), _first_error("spec", error))
         return tuple(found)
 
-    async def _trust(self, status: ModelStatus, approvals: Iterable[ModelApproval]) -> Trust:
-        """Are approvals guarded? Looked at afresh, and after they were read, when one of them is not on record yet."""
+    async def _trust(
+        self, status: ModelStatus, approvals: Iterable[ModelApproval], evaluations: Iterable[ModelEvaluation]
+    ) -> Trust:
+        """Are approvals and evaluations guarded? Looked at afresh, and after they were read, when one of them is new.
+
+        An approval is new when it is not on record yet. Evaluations are not recorded: those are new that may be younger than what was
+        found last, with a minute for clocks that differ.
+        """
+        younger = self.clock.now() - timedelta(seconds=KEPT_SECONDS + 60)
+        fresh = (
+            each.metadata.creation_timestamp and datetime.fromisoformat(each.metadata.creation_timestamp) > younger
+            for each in evaluations
+        )
         recorded, over = {decision.uid for decision in status.decisions}, status.decisions_since
         new = any(
             approval.metadata.uid not in recorded
             and not (over and datetime.fromisoformat(approval.metadata.creation_timestamp) <= over)
             for approval in approvals
         )
-        return await (self.trust.afresh() if new else self.trust.current())
+        return await (self.trust.afresh() if new or any(fresh) else self.trust.current())
 
     def _chain(self, model: Model, status: ModelStatus) -> tuple[ModelAuditRecordSpec, ...]:
         """The records of the Model's name that its status does not know yet; without a memory, all of them."""

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from modelward.api.model_evaluation import ModelEvaluation
+from modelward.governance.approvals import Trust
 from modelward.lifecycle.evidence import begin, judge
 from modelward.lifecycle.gates.verdict import Result
 from modelward.stats.readings import QueryAnswer
@@ -81,6 +82,19 @@ def holdout(**bounds):
 
 
 INCUMBENTS = evaluation("v7-holdout", THEIRS, 0.88)
+PIPELINE, DEVELOPER = "system:serviceaccount:promotion:pipeline", "mallory"
+
+
+def made(by, minute=5, **changes):
+    """Somebody's evaluation, created so many minutes after BEGAN."""
+    found = evaluation(**changes)
+    created = (BEGAN + timedelta(minutes=minute)).isoformat()
+    return found.model_copy(
+        update={
+            "metadata": found.metadata.model_copy(update={"creation_timestamp": created}),
+            "spec": found.spec.model_copy(update={"evaluator": by}),
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -172,3 +186,67 @@ def test_a_first_version_is_compared_with_no_evaluation():
         holdout(min=0.8, versusIncumbent={"maxDecrease": 0.02}), evaluations=(evaluation(),), incumbent=None
     )
     assert (verdict.result, verdict.applies) == (Result.PASS, True)
+
+
+IN_PLACE = Trust(since=BEGAN)
+OF_THE_PIPELINE = holdout(min=0.8, evaluators=[PIPELINE, "vera"])
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "trust", "result", "says"),
+    [
+        pytest.param([made(PIPELINE)], IN_PLACE, Result.PASS, "within the bound of 0.8", id="one that is named"),
+        pytest.param(
+            [made(DEVELOPER, auc=0.99)],
+            IN_PLACE,
+            Result.UNKNOWN,
+            "that counts: v8-holdout is by mallory, which is none of system:serviceaccount:promotion:pipeline, vera",
+            id="somebody else",
+        ),
+        pytest.param(
+            [made(PIPELINE, auc=0.5), made(DEVELOPER, name="newer", auc=0.99, day=-0.5)],
+            IN_PLACE,
+            Result.FAIL,
+            "below the minimum of 0.8",
+            id="a newer one of somebody else does not take the place of a bad one",
+        ),
+        pytest.param(
+            [made(PIPELINE), made(DEVELOPER, name="newer", auc=0.1, day=-0.5)],
+            IN_PLACE,
+            Result.PASS,
+            "auc is 0.87 in evaluation v8-holdout",
+            id="nor that of a good one",
+        ),
+        pytest.param(
+            [made(PIPELINE, minute=-1)],
+            IN_PLACE,
+            Result.UNKNOWN,
+            "was not made since the admission policies are in place (2026-03-01 09:00:00 UTC): make it anew",
+            id="one from before names were checked",
+        ),
+        pytest.param(
+            [made(PIPELINE)],
+            Trust(problem="ValidatingAdmissionPolicy modelward-evaluations is missing"),
+            Result.UNKNOWN,
+            "none counts: ValidatingAdmissionPolicy modelward-evaluations is missing",
+            id="while names are not checked",
+        ),
+    ],
+)
+def test_where_it_matters_who_evaluated_only_those_who_are_named_count(evaluations, trust, result, says):
+    verdict = judged(OF_THE_PIPELINE, evaluations=tuple(evaluations), trust=trust)
+    assert verdict.result is result
+    assert says in verdict.sentence
+
+
+def test_the_incumbent_too_is_compared_by_evaluations_of_those_who_are_named():
+    gate_ = holdout(versusIncumbent={"maxDecrease": 0.02}, evaluators=[PIPELINE])
+    forged = made(DEVELOPER, name="v7-holdout", digest=THEIRS, auc=0.1)
+    verdict = judged(gate_, evaluations=(made(PIPELINE), forged), trust=IN_PLACE)
+    assert verdict.result is Result.UNKNOWN
+    assert "no evaluation holdout of v7 to compare with" in verdict.sentence
+
+
+def test_where_nobody_is_named_the_admission_policies_do_not_matter():
+    verdict = judged(holdout(min=0.8), evaluations=(made(DEVELOPER),), trust=Trust(problem="they are missing"))
+    assert verdict.result is Result.PASS

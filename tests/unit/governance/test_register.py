@@ -139,6 +139,11 @@ def test_a_review_is_current_until_it_is_due(
 
 GATED: dict[str, Any] = {"stages": {"validation": {"gates": [HOLDOUT]}}}
 AGED: dict[str, Any] = {"evaluation": {"maxAge": "720h"}}
+BY_VERA = {"name": "auc", "evaluation": {**HOLDOUT["evaluation"], "evaluators": ["vera"]}}  # type: ignore[dict-item]
+BY_VERA_ONLY: dict[str, Any] = {"stages": {"validation": {"gates": [BY_VERA]}}}
+TESTED: dict[str, Any] = {
+    "environment": {"name": "test", "namespace": "t", "versionDigest": OTHER, "record": 7, "recordHash": OTHER}
+}
 
 
 @pytest.mark.parametrize(
@@ -155,6 +160,10 @@ AGED: dict[str, Any] = {"evaluation": {"maxAge": "720h"}}
         pytest.param(AGED, [evaluated("once", age=90 * DAY), evaluated("often")], "True", "EvaluatedInTime", id="the newest counts"),
         pytest.param(AGED, [], "False", "NoEvaluation", id="none at all"),
         pytest.param({}, [], "True", "NoEvaluationAsked", id="nobody asks"),
+        pytest.param(BY_VERA_ONLY, [evaluated(evaluator="vera")], "True", "EvaluatedInTime", id="by one who is named"),
+        pytest.param(BY_VERA_ONLY, [evaluated(evaluator="mallory")], "False", "NoEvaluation", id="by somebody else"),
+        pytest.param({**GATED, **AGED}, [evaluated(age=90 * DAY, **TESTED)], "True", "EvaluatedInTime", id="of an earlier environment, which stays true"),
+        pytest.param(AGED, [evaluated("any", **TESTED)], "False", "NoEvaluation", id="nothing but an earlier environment"),
     ],
 )  # fmt: skip
 def test_evaluations_of_what_serves_stay_current(

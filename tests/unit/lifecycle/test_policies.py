@@ -17,13 +17,17 @@ AUC = {
     "name": "auc",
     "evaluation": {"name": "holdout", "metric": "auc", "min": 0.8, "versusIncumbent": {"maxDecrease": 0.005}},
 }
+TESTED = {
+    "name": "tested",
+    "evaluation": {"name": "environment-test", "metric": "rollbacks", "max": 0, "evaluators": ["pipeline", "vera"]},
+}
 ERRATIC = {"name": "queue", "query": {"source": "main", "query": "queue_length", "max": 10}}
 
 
 def offered(name: str, **applies_to: Any) -> LifecyclePolicy:
     steps = [{"weight": 10, "minDuration": "1m"}]
     stages = {
-        "validation": {"gates": [AUC]},
+        "validation": {"gates": [AUC, TESTED]},
         "canary": {"steps": steps, "gates": [ERRORS, SPEED, DRIFT, ERRATIC]},
     }
     deleted = {"deletionTimestamp": applies_to.pop("deleted")} if "deleted" in applies_to else {}
@@ -65,6 +69,8 @@ LOOSER = {
     "fewer features": ({**DRIFT, "drift": {**DRIFT["drift"], "features": ["income"]}}, "drift.features leaves features out"),  # type: ignore[dict-item]
     "another method": ({**DRIFT, "drift": {**DRIFT["drift"], "method": "JS"}}, "drift.method"),  # type: ignore[dict-item]
     "a lower minimum": ({**AUC, "stages": ["Validation"], "evaluation": {**AUC["evaluation"], "min": 0.7}}, "evaluation.min 0.7 is below 0.8"),  # type: ignore[dict-item]
+    "another evaluator": ({**TESTED, "stages": ["Validation"], "evaluation": {**TESTED["evaluation"], "evaluators": ["pipeline", "mallory"]}}, "evaluation.evaluators names others than pipeline, vera"),  # type: ignore[dict-item]
+    "any evaluator": ({**TESTED, "stages": ["Validation"], "evaluation": {"name": "environment-test", "metric": "rollbacks", "max": 0}}, "evaluation.evaluators names others than pipeline, vera"),
     "a larger decrease": ({**AUC, "stages": ["Validation"], "evaluation": {**AUC["evaluation"], "versusIncumbent": {"maxDecrease": 0.1}}}, "evaluation.versusIncumbent.maxDecrease 0.1 is above 0.005"),  # type: ignore[dict-item]
     "another query": ({**ERRATIC, "query": {"source": "main", "query": "0", "max": 10}}, "query.query"),
 }  # fmt: skip
@@ -104,10 +110,24 @@ def test_a_model_may_tighten_a_gate_of_the_policy(gate: dict[str, Any]) -> None:
     ).model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
+@pytest.mark.parametrize(
+    "gate",
+    [
+        pytest.param({**TESTED, "evaluation": {**TESTED["evaluation"], "evaluators": ["vera"]}}, id="one of those of the policy"),  # type: ignore[dict-item]
+        pytest.param({**AUC, "evaluation": {**AUC["evaluation"], "evaluators": ["vera"]}}, id="one where the policy takes anybody"),  # type: ignore[dict-item]
+    ],
+)  # fmt: skip
+def test_a_model_may_take_fewer_evaluators_than_the_policy(gate: dict[str, Any]) -> None:
+    found = merged({**gate, "stages": ["Validation"]})
+    assert isinstance(found, Policy)
+    (own,) = (known.evaluation for known in found.gates(Stage.VALIDATION) if known.name == gate["name"])
+    assert own is not None and own.evaluators == ("vera",)
+
+
 def test_a_model_may_add_gates_in_the_stages_it_names() -> None:
     found = merged({"name": "own", "errorRate": {}, "stages": ["Validation", "Canary"]})
     assert isinstance(found, Policy)
-    assert [gate.name for gate in found.gates(Stage.VALIDATION)] == ["auc", "own"]
+    assert [gate.name for gate in found.gates(Stage.VALIDATION)] == ["auc", "tested", "own"]
     assert [gate.name for gate in found.gates(Stage.PRODUCTION)] == ["errors", "speed", "drift", "queue", "own"]
 
 

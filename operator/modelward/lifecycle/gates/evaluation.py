@@ -16,10 +16,12 @@ class EvaluationKind(WithoutSeries):
 
     def judge(self, gate: Gate, state: State, context: GateContext) -> Verdict:
         spec = present(gate.evaluation)
-        newest = newest_evaluation(spec.name, context.candidate_digest, context)
+        if spec.evaluators and context.trust.problem is not None:
+            sentence = f"who made an evaluation cannot be told now, so that none counts: {context.trust.problem}"
+            return unknown(gate, context, sentence, "AdmissionNotInPlace")
+        newest = newest_evaluation(spec, context.candidate_digest, context)
         if newest is None:
-            sentence = f"there is no evaluation {spec.name} of {context.candidate} with the digest that is deployed"
-            return unknown(gate, context, sentence, "NoEvaluation")
+            return unknown(gate, context, _none(spec, context), "NoEvaluation")
         expired = _expired(spec, newest, context.now)
         if expired is not None:
             return unknown(gate, context, expired, "StaleEvaluation")
@@ -31,17 +33,46 @@ class EvaluationKind(WithoutSeries):
         return _hold_against_bounds(gate, spec, newest, metric, context)
 
 
-def newest_evaluation(name: str, digest: str, context: GateContext) -> ModelEvaluation | None:
-    """The newest, by the time that it is about, of this name for this digest; one dated in the future is not evidence yet."""
-    matching = [
+def newest_evaluation(spec: EvaluationGate, digest: str, context: GateContext) -> ModelEvaluation | None:
+    """The newest that counts, by the time that it is about; one dated in the future is not evidence yet."""
+    counted = [each for each in _of_this_content(spec, digest, context) if _why_not(spec, each, context) is None]
+    return max(counted, key=_age, default=None)
+
+
+def _of_this_content(spec: EvaluationGate, digest: str, context: GateContext) -> list[ModelEvaluation]:
+    return [
         evaluation
         for evaluation in context.evaluations
-        if evaluation.spec.name == name
+        if evaluation.spec.name == spec.name
         and digest
         and evaluation.spec.version_digest == digest
         and evaluation.spec.at <= context.now
     ]
-    return max(matching, key=lambda evaluation: (evaluation.spec.at, evaluation.metadata.name), default=None)
+
+
+def _age(evaluation: ModelEvaluation) -> tuple[datetime, str]:
+    return evaluation.spec.at, evaluation.metadata.name
+
+
+def _why_not(spec: EvaluationGate, evaluation: ModelEvaluation, context: GateContext) -> str | None:
+    """Why an evaluation does not count where it matters who made it, as the end of a sentence."""
+    if not spec.evaluators:
+        return None
+    if not spec.accepts(evaluation.spec.evaluator):
+        return f"is by {evaluation.spec.evaluator}, which is none of {', '.join(spec.evaluators)}"
+    since, created = context.trust.since, evaluation.metadata.creation_timestamp
+    if since is not None and not (created and datetime.fromisoformat(created) > since):
+        return f"was not made since the admission policies are in place ({since:%Y-%m-%d %H:%M:%S} UTC): make it anew"
+    return None
+
+
+def _none(spec: EvaluationGate, context: GateContext) -> str:
+    """That there is no evidence; and if there is some that does not count, why the newest does not."""
+    sentence = f"there is no evaluation {spec.name} of {context.candidate} with the digest that is deployed"
+    newest = max(_of_this_content(spec, context.candidate_digest, context), key=_age, default=None)
+    if newest is None:
+        return sentence
+    return f"{sentence} that counts: {newest.metadata.name} {_why_not(spec, newest, context)}"
 
 
 def _expired(spec: EvaluationGate, evaluation: ModelEvaluation, now: datetime) -> str | None:
@@ -123,7 +154,7 @@ def _versus_incumbent(
 ) -> Verdict:
     """Figures on different data cannot be compared; a data set is the same when its digest is."""
     versus = present(spec.versus_incumbent)
-    other = newest_evaluation(spec.name, context.incumbent_digest, context)
+    other = newest_evaluation(spec, context.incumbent_digest, context)
     usual = None if other is None else _metric(other, spec.metric)
     if other is None or usual is None:
         return unknown(

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 from modelward.api.gates import Gate
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import Baseline
+from modelward.governance.approvals import NOT_LOOKED_AT, Trust
 from modelward.stats.readings import Increment, QueryAnswer
 
 State = dict[str, Any]
@@ -66,6 +67,7 @@ class GateContext:
     problem: str | None = None  # why the newest reading could not be used, as one sentence
     problem_reason: str = "MetricsUnavailable"
     evaluations: tuple[ModelEvaluation, ...] = ()  # of candidate and incumbent
+    trust: Trust = NOT_LOOKED_AT  # does the API server see to it that an evaluation names who created it?
     candidate_digest: str = ""
     incumbent_digest: str = ""
     query: QueryAnswer | None = None
