@@ -1,38 +1,39 @@
-{{- /* What the operator reads of its own kinds, and what it writes: status, and the finalizer of a Model whose traffic must be
+{{- /* Every verb is one that the end-to-end tests have seen the operator use: `make e2e` compares this with the API server's audit log.
+What the operator reads of its own kinds, and what it writes: status, and the finalizer of a Model whose traffic must be
 drained. It has no right to create or delete any of them, audit records aside: it writes them, and deletes what is exported. */ -}}
 {{- define "modelward.rightsInNamespaces" -}}
 - apiGroups: [modelward.dev]
   resources: [models, modelversions, modelevaluations, modelapprovals]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
+- apiGroups: [modelward.dev]
+  resources: [models]            # read anew before each decision; patch of metadata.finalizers
+  verbs: [get, patch]
 - apiGroups: [modelward.dev]
   resources: [models/status, modelversions/status]
-  verbs: [update, patch]
-- apiGroups: [modelward.dev]
-  resources: [models]            # metadata.finalizers
-  verbs: [patch]
+  verbs: [update]
 - apiGroups: [modelward.dev]
   resources: [modelauditrecords]
   verbs: [get, list, watch, create, delete]
 # The children of a Model.
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [list, watch, create, patch, delete]
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]        # list and watch of all of them: conflicts of hostname and path
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [apps]
   resources: [controllerrevisions]
-  verbs: [get, list, create, delete]
+  verbs: [list, create, delete]
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [create, patch, delete]
 # Read only.
 - apiGroups: [""]
   resources: [pods]              # addresses of the metrics endpoints
-  verbs: [get, list]
+  verbs: [list]
 {{- if .Values.discovery.enabled }}
 - apiGroups: [apps]
   resources: [statefulsets, daemonsets]    # do unregistered inference servers run in them?
@@ -43,14 +44,14 @@ drained. It has no right to create or delete any of them, audit records aside: i
   verbs: [get]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end }}
 
 {{- /* What belongs to no namespace, or to one that no Model is in. */ -}}
 {{- define "modelward.rightsInCluster" -}}
 - apiGroups: [modelward.dev]
   resources: [lifecyclepolicies]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gateways]          # mostly of another namespace
   verbs: [get]
