@@ -42,6 +42,7 @@ lint: $(READY) ## Format, style, types, layers, generated files
 	@lint-imports --no-cache 2>&1 | tail -n 12
 	@$(PYTHON) -m modelward.api.schema --check crds charts/modelward-crds/templates
 	@$(PYTHON) -m modelward.governance.admission --check charts/modelward/templates/admission.yaml
+	@$(PYTHON) -m deploy.health_checks --check
 	@$(PYTHON) docs/generate.py --check
 	@zensical build --strict --clean
 
@@ -51,6 +52,7 @@ docs: $(READY) ## The documentation as a site, in build/site; a broken link fail
 generate: $(READY) ## Write the generated files anew
 	@ruff format . && $(PYTHON) -m modelward.api.schema crds charts/modelward-crds/templates && $(PYTHON) docs/generate.py
 	@$(PYTHON) -m modelward.governance.admission charts/modelward/templates/admission.yaml
+	@$(PYTHON) -m deploy.health_checks
 	@$(PYTHON) -m deploy.generate
 
 cluster-up: $(READY) ## Start the local Kubernetes, or say that it is up

@@ -1,0 +1,72 @@
+-- Is the requested version in production, on its way there, waiting for a person, or out?
+
+-- Waits that end when somebody does something; every other wait ends by itself.
+local waits_for_people = {
+  AwaitingApproval = true,
+  NotMonitored = true,
+  NoVersionRequested = true,
+  Paused = true,
+  PolicyNotImplemented = true,
+  RegisterIncomplete = true,
+  Suspended = true,
+}
+
+local function health(status, message)
+  return { status = status, message = message }
+end
+
+local function conditions_of(status)
+  local found = {}
+  for _, condition in ipairs(status.conditions or {}) do
+    found[condition.type] = {
+      status = condition.status,
+      reason = condition.reason,
+      message = condition.message or "",
+    }
+  end
+  return found
+end
+
+-- A rollback that waits for the pods of the version before is bad news already: the version that Git asks for has failed.
+local function rolls_back_what_is_requested(spec, status)
+  local requested = (spec.production or {}).version
+  return status.switch ~= nil and status.switch.kind == "Rollback" and status.switch.to ~= requested
+end
+
+-- Users get errors, or nothing at all. A first version that is still on its way is not missed by anybody yet.
+local function fails_users(serving)
+  return serving.status == "False" and serving.reason ~= "NoProductionVersion"
+end
+
+local status = obj.status or {}
+if status.conditions == nil or (status.observedGeneration or 0) < obj.metadata.generation then
+  return health("Progressing", "The operator has not seen this spec yet.")
+end
+
+local conditions = conditions_of(status)
+local nothing = { status = "Unknown", reason = "", message = "" }
+local ready = conditions.Ready or nothing
+local progressing = conditions.Progressing or nothing
+local serving = conditions.Serving or nothing
+local spec_valid = conditions.SpecValid or nothing
+local stalled = conditions.Stalled or nothing
+
+if spec_valid.status == "False" then
+  return health("Degraded", spec_valid.reason .. ": " .. spec_valid.message)
+end
+if fails_users(serving) then
+  return health("Degraded", serving.reason .. ": " .. serving.message)
+end
+if stalled.status == "True" then
+  return health("Degraded", stalled.reason .. ": " .. stalled.message)
+end
+if rolls_back_what_is_requested(obj.spec, status) then
+  return health("Degraded", "RolledBack: " .. progressing.message)
+end
+if waits_for_people[progressing.reason] then
+  return health("Suspended", progressing.reason .. ": " .. progressing.message)
+end
+if ready.status == "True" then
+  return health("Healthy", progressing.message)
+end
+return health("Progressing", progressing.message)
