@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from cluster import images, lifecycle, namespaces, paths, people, workloads
+from cluster import argocd, git_server, images, lifecycle, namespaces, paths, people, workloads
 from cluster.processes import Failure
 
 EXAMPLES = """\
@@ -18,6 +19,8 @@ examples:
   kubectl --kubeconfig $(python -m cluster user ada --group validators) auth whoami
   curl -H 'host: app.example.com' $(python -m cluster gateway-url)
   python -m cluster image build --tag app:1 --load .      an image of ./Dockerfile, for its pods
+  python -m cluster argocd install                        Argo CD, which the cluster does not have by itself
+  python -m cluster git-server ~/repositories             bare Git repositories, for Argo CD to read
   python -m cluster exec -- ip route                      a command beside containerd and the kubelet
   python -m cluster down                                  stop it, and leave nothing behind
 """
@@ -56,6 +59,11 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("prometheus-url", help="print the address of Prometheus")
     inside = commands.add_parser("exec", help="run a command inside the cluster's namespaces")
     inside.add_argument("words", nargs="+", metavar="CMD")
+    argo_cd = commands.add_parser("argocd", help="build Argo CD, install it into the running cluster, or take it off")
+    argo_cd.add_argument("argocd_command", choices=("build", "install", "remove"), metavar="build|install|remove")
+    git_server = commands.add_parser("git-server", help="serve bare Git repositories to the cluster until interrupted")
+    git_server.add_argument("folder", type=Path, metavar="FOLDER")
+    git_server.add_argument("--port", type=int, default=8418, metavar="N", help="default: %(default)s")
     _add_image_commands(commands.add_parser("image", help="build images and load them into the cluster"))
     return parser
 
@@ -89,6 +97,10 @@ def _obey(arguments: argparse.Namespace) -> int:
             print(workloads.GATEWAY_URL)
         case "prometheus-url":
             print(workloads.PROMETHEUS_URL)
+        case "argocd":
+            _obey_argocd_command(arguments.argocd_command)
+        case "git-server":
+            _serve_repositories(arguments.folder, arguments.port)
         case "exec":
             return _execute(arguments.words)
         case _:
@@ -105,6 +117,25 @@ def _obey_image_command(arguments: argparse.Namespace) -> None:
     if arguments.load:
         images.load([reference])
     print(reference)
+
+
+def _obey_argocd_command(command: str) -> None:
+    match command:
+        case "build":
+            argocd.build()
+        case "install":
+            argocd.install()
+        case _:
+            argocd.remove()
+
+
+def _serve_repositories(folder: Path, port: int) -> None:
+    if not folder.is_dir():
+        raise Failure(f"{folder} is not a folder: make it, and in it a repository (git init --bare NAME.git)")
+    with git_server.GitServer(folder.resolve(), port) as server:
+        print(f"repositories of {folder} are at {server.url}/NAME.git", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 def _print_status() -> int:

@@ -98,6 +98,14 @@ TEST_PROGRAMS: tuple[GoProgram, ...] = (
         "github.com/prometheus/prometheus/cmd/promtool",
         tags="remove_all_sd,enable_kubernetes_sd",
     ),
+    # kubectl's package manager, and what its index checks a manifest with.
+    GoProgram("krew", "krew", "sigs.k8s.io/krew/cmd/krew", version_arguments=("version",)),
+    GoProgram(
+        "validate-krew-manifest",
+        "krew",
+        "sigs.k8s.io/krew/cmd/validate-krew-manifest",
+        version_arguments=("-help",),
+    ),
 )
 _BY_NAME = {program.name: program for program in (*GO_PROGRAMS, *TEST_PROGRAMS)}
 CLIENTS = ("kubectl", "helm")

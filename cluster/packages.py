@@ -26,6 +26,9 @@ REQUIRED = (
 # The database that the tests of the audit's archive write to.
 DATABASE = ("postgresql",)
 
+# What Argo CD's repositories are served with.
+GIT = ("git",)
+
 
 def missing(packages: Sequence[str] = REQUIRED) -> list[str]:
     return [package for package in packages if not _installed(package)]
