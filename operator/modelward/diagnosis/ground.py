@@ -1,0 +1,105 @@
+"""What the operator stands on: Kubernetes, and the definitions of its kinds."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from modelward.api.schema import KINDS, custom_resource_definition
+from modelward.api.types import VERSION
+from modelward.diagnosis.facts import Installation, Object, condition_of
+from modelward.diagnosis.findings import Said, names, ok, problem, warning
+
+OLDEST = (1, 30)
+"""The first release in which ValidatingAdmissionPolicy is generally available."""
+
+
+def kubernetes(found: Installation) -> Iterator[Said]:
+    version = found.kubernetes.value
+    match = re.match(r"v?(\d+)\.(\d+)", version)
+    if match is None:
+        yield warning(f"the API server calls its release {version!r}, which says nothing", "kubectl version")
+    elif (int(match[1]), int(match[2])) < OLDEST:
+        yield problem(
+            f"Kubernetes {version} has no ValidatingAdmissionPolicy v1, without which no approval counts: {OLDEST[0]}.{OLDEST[1]} is"
+            " the oldest release that does",
+            "upgrade the cluster",
+        )
+    else:
+        yield ok(f"Kubernetes {version}")
+
+
+def definitions(found: Installation) -> Iterator[Said]:
+    present = found.definitions.value
+    said = [each for kind in KINDS if (each := _definition(custom_resource_definition(kind), present, found.release))]
+    yield from said or [ok(f"{len(KINDS)} CRDs, all of release {found.release}")]
+
+
+def _definition(wanted: Object, present: Mapping[str, Object | None], release: str) -> Said | None:
+    name = wanted["metadata"]["name"]
+    live = present.get(name)
+    if live is None:
+        return problem(f"the CRD {name} is missing: the operator cannot start without it", _install(present))
+    for kind in ("NamesAccepted", "Established"):
+        condition = condition_of(live, kind)
+        if condition.get("status") != "True":
+            said = condition.get("message") or "the API server does not say why"
+            return problem(f"the CRD {name} is not served ({kind}): {said}", f"kubectl describe crd {name}")
+    return _compared(name, _schema(live), _schema(wanted), release, _install(present))
+
+
+def _compared(name: str, live: Any, wanted: Any, release: str, remedy: str) -> Said | None:
+    if live == wanted:
+        return None
+    if live is None:
+        return problem(f"the CRD {name} has no version {VERSION}, which release {release} works with", remedy)
+    theirs, ours = set(_fields(live)), set(_fields(wanted))
+    lacking, more = sorted(ours - theirs), sorted(theirs - ours)
+    if lacking:
+        return problem(
+            f"the CRD {name} is older than release {release}: the API server drops {names(lacking)}, which it does not know",
+            remedy,
+        )
+    if more:
+        return warning(
+            f"the CRD {name} is newer than release {release}: it knows {names(more)}",
+            "upgrade the operator and this command, too",
+        )
+    return warning(f"the CRD {name} has other rules than release {release}, for the same fields", remedy)
+
+
+def _install(present: Mapping[str, Object | None]) -> str:
+    """The definitions that are there say whether Helm brought them."""
+    brought = [each for each in present.values() if each is not None]
+    annotations = [(each["metadata"].get("annotations") or {}) for each in brought]
+    ours = next((each["meta.helm.sh/release-name"] for each in annotations if "meta.helm.sh/release-name" in each), "")
+    where = next(
+        (
+            each["meta.helm.sh/release-namespace"]
+            for each in annotations
+            if ours and "meta.helm.sh/release-name" in each
+        ),
+        "",
+    )
+    if ours:
+        return f"helm upgrade {ours} charts/modelward-crds -n {where}"
+    return "kubectl apply --server-side -f crds" if brought else "helm install modelward-crds charts/modelward-crds"
+
+
+def _schema(definition: Object) -> Any:
+    versions = definition["spec"].get("versions") or ()
+    return next(
+        (each["schema"]["openAPIV3Schema"] for each in versions if each["name"] == VERSION and each["served"]), None
+    )
+
+
+def _fields(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """The path of every field, such as ``spec.serving.port``."""
+    for name, node in (schema.get("properties") or {}).items():
+        own = f"{path}.{name}" if path else name
+        yield own
+        yield from _fields(node, own)
+    items, values = schema.get("items"), schema.get("additionalProperties")
+    if isinstance(items, Mapping):
+        yield from _fields(items, f"{path}[]")
+    if isinstance(values, Mapping):
+        yield from _fields(values, f"{path}.*")

@@ -1,0 +1,199 @@
+"""The operator's own pods: do they run, does one of them work, and what time do they think it is?"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from modelward.diagnosis.facts import Installation, NotSeen, Object, condition_of
+from modelward.diagnosis.findings import Said, count, names, ok, problem, warning
+from modelward.diagnosis.operators import DEFAULT_NAMESPACE, Operator
+from modelward.governance.admission import SETTLING
+
+LEASE_EXPIRES = timedelta(seconds=30)
+"""Twice the term of the Lease: whoever takes over has done so by then."""
+NOTICEABLE = timedelta(seconds=3)
+"""What a difference of clocks has to exceed; half of it is what two stamps in whole seconds can differ by."""
+SETTLED = timedelta(minutes=1)
+
+_PULL = {"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"}
+_ENDS = {"CrashLoopBackOff", "RunContainerError"}
+_UNUSABLE = 2
+"""The operator's exit code when a file of its configuration cannot be used."""
+
+
+def operator(found: Installation) -> Iterator[Said]:
+    if not found.operators.value:
+        yield problem(
+            "no Deployment carries the label app.kubernetes.io/name=modelward: the operator is not installed, or elsewhere"
+            " (--operator-namespace)",
+            f"helm install modelward charts/modelward -n {DEFAULT_NAMESPACE} --create-namespace",
+        )
+        return
+    own = found.operator
+    if own.wanted == 0:
+        yield problem(
+            f"{own} is scaled to 0: nothing moves, and nothing is rolled back",
+            _kubectl(own, f"scale deployment {own.name} --replicas=1"),
+        )
+    elif own.failure:
+        yield problem(f"{own} cannot make its pods: {own.failure}", _kubectl(own, f"describe deployment {own.name}"))
+    else:
+        yield from _pods(found, own)
+
+
+def _pods(found: Installation, own: Operator) -> Iterator[Said]:
+    pods = [pod for pod in found.pods.value if "deletionTimestamp" not in pod["metadata"]]
+    ailing = [(pod, ailment) for pod in pods if (ailment := _ailment(pod, found))]
+    for pod, (why, remedy) in ailing[:2]:
+        say = warning if own.available else problem
+        yield say(f"pod {pod['metadata']['name']} {why}", _kubectl(own, remedy))
+    if not ailing and own.available < own.wanted:
+        say = warning if own.available else problem
+        yield say(
+            f"{own} has {own.available} of {count(own.wanted, 'pod')} available: the others are only just starting, or cannot be made",
+            _kubectl(own, f"describe deployment {own.name}"),
+        )
+    elif not ailing:
+        yield ok(f"{own}: {own.available} of {count(own.wanted, 'pod')} available, {own.image}")
+
+
+def _ailment(pod: Object, found: Installation) -> tuple[str, str] | None:
+    """Why a pod does not work, and how to see more."""
+    name, status = pod["metadata"]["name"], pod.get("status") or {}
+    scheduled = condition_of(pod, "PodScheduled")
+    if scheduled.get("status") == "False":
+        return f"finds no node: {scheduled.get('message', '')}", f"describe pod {name}"
+    container: Object = next(iter(status.get("containerStatuses") or ()), {})
+    waiting = (container.get("state") or {}).get("waiting") or {}
+    last = (container.get("lastState") or {}).get("terminated") or {}
+    if waiting.get("reason") in _PULL:
+        image = pod["spec"]["containers"][0]["image"]
+        return f"cannot pull {image}: {waiting.get('message') or waiting['reason']}", f"describe pod {name}"
+    if waiting.get("reason") in _ENDS:
+        return f"{_ended(last)}{_words(found.last_words.get(name))}", f"logs {name} --previous"
+    if waiting:
+        return (
+            f"does not start ({waiting.get('reason')}): {waiting.get('message') or _told(pod, found)}",
+            f"describe pod {name}",
+        )
+    if last.get("reason") == "OOMKilled":
+        return "was killed for want of memory: raise resources.limits.memory of the chart", f"describe pod {name}"
+    if container and not container.get("ready"):
+        return "runs, and is not ready: it has not read all of its kinds yet", f"logs {name} --tail=20"
+    return None
+
+
+def _ended(last: Mapping[str, Any]) -> str:
+    if last.get("exitCode") == _UNUSABLE:
+        return "ends with exit code 2 again and again: a file of its configuration cannot be used"
+    if last.get("reason") == "OOMKilled":
+        return "is killed for want of memory again and again: raise resources.limits.memory of the chart"
+    return f"ends with exit code {last.get('exitCode', 'unknown')} again and again"
+
+
+def _words(last: str | None) -> str:
+    return f'; its last words: "{last}"' if last else ""
+
+
+def _told(pod: Object, found: Installation) -> str:
+    """What the newest warning about a pod says."""
+    try:
+        about = [
+            each for each in found.events.value if (each.get("regarding") or {}).get("name") == pod["metadata"]["name"]
+        ]
+    except NotSeen:
+        return "its events cannot be read from here"
+    return about[-1].get("note", "") if about else "no event says why"
+
+
+def release(found: Installation) -> Iterator[Said]:
+    own = found.operator
+    if own.release and own.release != found.release:
+        yield warning(
+            f"the operator is of release {own.release}, and this command of {found.release}: what is compared with the release is compared"
+            " with this command's",
+            f"pip install modelward=={own.release}",
+        )
+    else:
+        yield ok(f"release {found.release}")
+
+
+def alone(found: Installation) -> Iterator[Said]:
+    own, others = found.operator, found.operators.value[1:]
+    if others:
+        yield problem(
+            f"{own} is not alone: {names([str(each) for each in others])} would work on the same Models, and the admission policies let one"
+            " account write a status",
+            f"kubectl delete deployment {others[0].name} -n {others[0].namespace}",
+        )
+    else:
+        yield ok(f"{own} is the only one")
+
+
+def leader(found: Installation) -> Iterator[Said]:
+    own, lease = found.operator, found.lease.value
+    logs = _kubectl(own, f"logs deployment/{own.name} --tail=50")
+    if lease is None:
+        yield problem(f"Lease {own.namespace}/{own.lease} is not there: no replica has ever led", logs)
+        return
+    holder = (lease.get("spec") or {}).get("holderIdentity") or ""
+    renewed = _written(lease)
+    silent = found.clocks.value.server - renewed if renewed else timedelta()
+    if not holder:
+        yield problem(f"nobody holds Lease {own.namespace}/{own.lease}: no Model is looked at", logs)
+    elif silent > LEASE_EXPIRES:
+        yield problem(
+            f"{holder} holds Lease {own.namespace}/{own.lease} and has not renewed it for {silent.total_seconds():.0f} s: no Model is looked at",
+            logs,
+        )
+    elif holder not in {pod["metadata"]["name"] for pod in found.pods.value}:
+        yield problem(
+            f"{holder} holds Lease {own.namespace}/{own.lease}, and is no pod of {own}: another installation shares the Lease",
+            f"kubectl get pods -A | grep {holder}",
+        )
+    else:
+        yield ok(f"{holder} leads")
+
+
+def clock(found: Installation) -> Iterator[Said]:
+    """A renewal carries the operator's time, and the API server notes its own beside it."""
+    own, clocks = found.operator, found.clocks.value
+    lease = found.lease.value or {}
+    renewed, written = (lease.get("spec") or {}).get("renewTime"), _written(lease)
+    here = clocks.here - clocks.server
+    said = []
+    if renewed and written:
+        ahead = datetime.fromisoformat(renewed) - written
+        if abs(ahead) > NOTICEABLE:
+            say = problem if abs(ahead) > SETTLING else warning
+            said.append(
+                say(
+                    f"the operator's clock is {_off(ahead)} the API server's: ages of metrics, deadlines and expiries are off by as much",
+                    f"set the clock (NTP) of the node: kubectl -n {own.namespace} get pods -o wide",
+                )
+            )
+    if abs(here) > NOTICEABLE:
+        said.append(
+            warning(
+                f"this machine's clock is {_off(here)} the API server's: times that its commands write or compare are off by as much",
+                "timedatectl set-ntp true",
+            )
+        )
+    seen = "the operator, the API server and this machine" if renewed else "the API server and this machine"
+    yield from said or [ok(f"{seen} agree within {NOTICEABLE.total_seconds():.0f} s")]
+
+
+def _off(ahead: timedelta) -> str:
+    seconds = ahead.total_seconds()
+    return f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'}"
+
+
+def _written(obj: Object) -> datetime | None:
+    """When an object was last written, by the API server's clock."""
+    entries = (obj.get("metadata") or {}).get("managedFields") or ()
+    times = [datetime.fromisoformat(entry["time"]) for entry in entries if entry.get("time")]
+    return max(times) if times else None
+
+
+def _kubectl(own: Operator, words: str) -> str:
+    return f"kubectl -n {own.namespace} {words}"
