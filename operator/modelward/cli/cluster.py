@@ -8,6 +8,9 @@ operator, asynchronous and fenced; a command makes three requests and ends.
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,6 +53,14 @@ class ClusterError(Failure):
         self.exit_code = 1 if status else UNREACHABLE
 
 
+@dataclass(frozen=True)
+class Page:
+    """An answer that need not be an object, and when the server says that it gave it."""
+
+    text: str
+    date: datetime | None
+
+
 class Cluster:
     """The API server, as one user of it, with a timeout on every request. Make one with `connect`."""
 
@@ -86,6 +97,23 @@ class Cluster:
         answer = self._create(_SELF_SUBJECT_REVIEWS, {"metadata": {}}, {})
         return str(answer["status"]["userInfo"]["username"])
 
+    def page(self, path: str, query: Mapping[str, str] | None = None, timeout: float | None = None) -> Page:
+        """The answer to a GET of any path, such as /version or one that is handed on to a pod.
+
+        Raises:
+            ClusterError: it is refused, or not there (status 404), or no answer came within `timeout` seconds.
+        """
+        status, data, headers = self._exchange("GET", path, query or {}, None, timeout or self._timeout)
+        if not 200 <= status < 300:
+            raise _refusal(status, data, path, self.host)
+        date = headers.get("Date")
+        return Page(data.decode(errors="replace"), parsedate_to_datetime(date) if date else None)
+
+    @property
+    def host(self) -> str:
+        """The address of the API server."""
+        return str(self._api_client.configuration.host)
+
     def _within(self, resource: Resource, namespace: str | None) -> str:
         if not resource.namespaced or namespace == ALL_NAMESPACES:
             return ""
@@ -115,30 +143,40 @@ class Cluster:
         query: Mapping[str, str] | None = None,
         body: Object | None = None,
     ) -> Object:
-        headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": FIELD_MANAGER}
-        parameters = list((query or {}).items())
-        host = self._api_client.configuration.host
-        try:
-            verb, url, sent, content, _ = self._api_client.param_serialize(
-                method, path, query_params=parameters, header_params=headers, body=body, auth_settings=["BearerToken"]
-            )
-            response = self._api_client.call_api(verb, url, sent, content, _request_timeout=self._timeout)
-            data: bytes = response.read()  # type: ignore[no-untyped-call]
-        except (HTTPError, OSError) as error:
-            raise ClusterError(
-                f"{host} gives no answer: {error}. Look whether the cluster runs and can be reached from here, and whether"
-                " --context names the right one."
-            ) from error
-        if not 200 <= response.status < 300:
-            raise _refusal(response.status, data, resource, host)
+        status, data, _ = self._exchange(method, path, query or {}, body, self._timeout)
+        if not 200 <= status < 300:
+            raise _refusal(status, data, resource, self.host)
         answer = _object(data)
         if not answer:
             raise ClusterError(
-                f"{host} does not answer as a cluster does: something between asks for a sign-in, or --context names"
+                f"{self.host} does not answer as a cluster does: something between asks for a sign-in, or --context names"
                 " another address.",
-                response.status,
+                status,
             )
         return answer
+
+    def _exchange(
+        self, method: str, path: str, query: Mapping[str, str], body: Object | None, timeout: float
+    ) -> tuple[int, bytes, Mapping[str, str]]:
+        """Status, content and headers of an answer, whatever they are."""
+        headers = {"Accept": "application/json, */*", "Content-Type": "application/json", "User-Agent": FIELD_MANAGER}
+        try:
+            verb, url, sent, content, _ = self._api_client.param_serialize(
+                method,
+                path,
+                query_params=list(query.items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = self._api_client.call_api(verb, url, sent, content, _request_timeout=timeout)
+            data: bytes = response.read()  # type: ignore[no-untyped-call]
+        except (HTTPError, OSError) as error:
+            raise ClusterError(
+                f"{self.host} gives no answer: {error}. Look whether the cluster runs and can be reached from here, and"
+                " whether --context names the right one."
+            ) from error
+        return response.status, data, response.headers
 
 
 def connect(context: str = "", kubeconfig: Path | None = None, namespace: str = "") -> Cluster:
@@ -180,7 +218,7 @@ def _namespace_of_pod() -> str:
     return _POD_NAMESPACE.read_text("utf-8").strip()
 
 
-def _refusal(status: int, data: bytes, resource: Resource, host: str) -> ClusterError:
+def _refusal(status: int, data: bytes, asked: Resource | str, host: str) -> ClusterError:
     """Turn an answer into a sentence; the body is a Status object, or a proxy's page."""
     body = _object(data)
     message = str(body.get("message") or data[:500].decode(errors="replace")).strip().rstrip(".")
@@ -189,7 +227,7 @@ def _refusal(status: int, data: bytes, resource: Resource, host: str) -> Cluster
         return _Absent(f"{message}.", status)
     if status == 404:
         return ClusterError(
-            f"{host} does not know {resource}: install the CRDs of modelward, or look whether --context names the right"
+            f"{host} does not know {asked}: install the CRDs of modelward, or look whether --context names the right"
             " cluster.",
             status,
         )

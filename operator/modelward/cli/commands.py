@@ -59,9 +59,14 @@ TABLE = {
     "gate": Entry(
         "gate:gate", "Wait in a pipeline until a version has come to a stage, and say what happens meanwhile."
     ),
+    "evidence": Entry(
+        "evidence:evidence",
+        "Print what a version has shown in one environment, as a ModelEvaluation that a gate of the next one reads.",
+    ),
     "simulate": Entry(
         "simulate:simulate", "Say when a policy would have promoted, paused or rolled back, by what was recorded."
     ),
+    "doctor": Entry("doctor:doctor", "Look for what is wrong with an installation, and say how to put it right."),
     "version": Entry("version:version", "Print the version of this program."),
     "policy": Entry("policy:policy", "Look at LifecyclePolicies before they are applied."),
     "audit": Entry(

@@ -55,6 +55,13 @@ class Operator:
             return f"{self.apply_again} --set {value}"
         return f"set {value} in the values, render the chart, and apply it again"
 
+    @property
+    def remove(self) -> str:
+        """The command that takes it away."""
+        if self.helm_release:
+            return f"helm uninstall {self.helm_release} -n {self.namespace}"
+        return f"kubectl delete deployment {self.name} -n {self.namespace}"
+
     def __str__(self) -> str:
         return f"Deployment {self.namespace}/{self.name}"
 

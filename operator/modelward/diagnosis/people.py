@@ -14,6 +14,7 @@ from modelward.diagnosis.facts import Access, Installation, Object
 from modelward.diagnosis.findings import Said, names, ok, problem, warning
 from modelward.governance.identities import builders_of, person_of, unknown
 from modelward.lifecycle.policies import applicable
+from modelward.traffic.names import child_name
 
 Subject = tuple[str, str]  # kind and name
 
@@ -87,6 +88,15 @@ def governed(found: Installation) -> Iterator[Governed]:
         namespace = found.namespaces.value.get(str(model.metadata.namespace)) or {}
         labels = (namespace.get("metadata") or {}).get("labels") or {}
         yield Governed(model, applicable(known, model.spec, labels))
+
+
+def versions_asked(found: Installation) -> tuple[tuple[str, str], ...]:
+    """Namespace and name of each ModelVersion that is requested under a policy that asks for approvals."""
+    return tuple(
+        (str(each.model.metadata.namespace), child_name(each.model.metadata.name, each.model.spec.production.version))
+        for each in governed(found)
+        if each.policy is not None and each.model.spec.production.version and roles_of(each.policy.spec)
+    )
 
 
 def _policies(found: Installation) -> tuple[list[LifecyclePolicy], list[str]]:

@@ -124,7 +124,7 @@ def alone(found: Installation) -> Iterator[Said]:
         yield problem(
             f"{own} is not alone: {names([str(each) for each in others])} would work on the same Models, and the admission policies let one"
             " account write a status",
-            f"kubectl delete deployment {others[0].name} -n {others[0].namespace}",
+            others[0].remove,
         )
     else:
         yield ok(f"{own} is the only one")
