@@ -36,6 +36,9 @@ ALL_NAMESPACES = "*"
 FIELD_MANAGER = "modelward-cli"
 PAGE_SIZE = 500
 TIMEOUT = 15.0
+WATCH_SECONDS = 60
+"""How long one watch lasts; then another begins. A connection that a proxy drops in silence is noticed after that."""
+WATCH_CHUNK = 65536
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 UNREACHABLE = 3
 """Exit code when no answer came; a script may try again then, and only then."""
@@ -78,11 +81,8 @@ class Cluster:
 
     def list(self, resource: Resource, namespace: str | None = None, selector: str = "") -> Objects:
         """All objects of a kind in one namespace, or in ALL_NAMESPACES, that carry the labels of `selector`."""
-        return [
-            {"apiVersion": resource.api_version, "kind": resource.kind} | item
-            for page in self._pages(resource, self._within(resource, namespace), selector)
-            for item in page["items"]
-        ]
+        pages = self._pages(resource, self._within(resource, namespace), selector)
+        return [item for page in pages for item in list_of(page, resource)]
 
     def create(self, resource: Resource, obj: Object) -> Object:
         """Create an object in its own namespace, or in the one of the command line; fields nobody knows are refused."""
@@ -91,6 +91,39 @@ class Cluster:
     def dry_run_create(self, resource: Resource, obj: Object) -> Object:
         """What `create` would make: the server checks rights, schema and admission, and keeps nothing."""
         return self._create(resource, obj, {"dryRun": "All"})
+
+    def watch(self, resource: Resource, since: str, name: str = "", namespace: str | None = None) -> Iterator[Object]:
+        """The events of a Kubernetes watch, as they come, until the server ends it, which it does after WATCH_SECONDS.
+
+        since: the resourceVersion of what is known already. name: of one object; all of them without.
+
+        Raises:
+            ClusterError: it is refused, the connection breaks, or nothing comes for longer than the watch was to last.
+        """
+        query = {"watch": "1", "resourceVersion": since, "timeoutSeconds": str(WATCH_SECONDS)}
+        query |= {"allowWatchBookmarks": "true"} | ({"fieldSelector": f"metadata.name={name}"} if name else {})
+        response = self._send("GET", resource.path(self._within(resource, namespace)), query, None, WATCH_SECONDS + 15)
+        if response.status != 200:
+            raise _refusal(response.status, self._read(response), resource, self.host)
+        try:
+            for line in _lines(response.response.stream(WATCH_CHUNK)):
+                event = _object(line)
+                if event.get("type") == "ERROR":
+                    body = event.get("object") or {}
+                    raise _refusal(int(body.get("code") or 500), json.dumps(body).encode(), resource, self.host)
+                yield event
+        except (HTTPError, OSError) as error:
+            raise self._unreachable(error) from error
+        finally:
+            response.response.close()
+
+    def list_with_version(
+        self, resource: Resource, name: str = "", namespace: str | None = None
+    ) -> tuple[Objects, str]:
+        """Objects of a kind, and the resourceVersion that a watch of their changes begins with. name: only this one."""
+        selector = {"fieldSelector": f"metadata.name={name}"} if name else {}
+        found = self._request("GET", resource, resource.path(self._within(resource, namespace)), selector)
+        return list_of(found, resource), str(found["metadata"]["resourceVersion"])
 
     def whoami(self) -> str:
         """The user name that the API server knows the caller by."""
@@ -159,6 +192,11 @@ class Cluster:
         self, method: str, path: str, query: Mapping[str, str], body: Object | None, timeout: float
     ) -> tuple[int, bytes, Mapping[str, str]]:
         """Status, content and headers of an answer, whatever they are."""
+        response = self._send(method, path, query, body, timeout)
+        return response.status, self._read(response), response.headers
+
+    def _send(self, method: str, path: str, query: Mapping[str, str], body: Object | None, timeout: float) -> Any:
+        """An answer whose body is not read yet."""
         headers = {"Accept": "application/json, */*", "Content-Type": "application/json", "User-Agent": FIELD_MANAGER}
         try:
             verb, url, sent, content, _ = self._api_client.param_serialize(
@@ -169,14 +207,22 @@ class Cluster:
                 body=body,
                 auth_settings=["BearerToken"],
             )
-            response = self._api_client.call_api(verb, url, sent, content, _request_timeout=timeout)
-            data: bytes = response.read()  # type: ignore[no-untyped-call]
+            return self._api_client.call_api(verb, url, sent, content, _request_timeout=timeout)
         except (HTTPError, OSError) as error:
-            raise ClusterError(
-                f"{self.host} gives no answer: {error}. Look whether the cluster runs and can be reached from here, and"
-                " whether --context names the right one."
-            ) from error
-        return response.status, data, response.headers
+            raise self._unreachable(error) from error
+
+    def _read(self, response: Any) -> bytes:
+        try:
+            data: bytes = response.read()
+        except (HTTPError, OSError) as error:
+            raise self._unreachable(error) from error
+        return data
+
+    def _unreachable(self, error: Exception) -> "ClusterError":
+        return ClusterError(
+            f"{self.host} gives no answer: {error}. Look whether the cluster runs and can be reached from here, and whether"
+            " --context names the right one."
+        )
 
 
 def connect(context: str = "", kubeconfig: Path | None = None, namespace: str = "") -> Cluster:
@@ -202,6 +248,11 @@ def connect(context: str = "", kubeconfig: Path | None = None, namespace: str = 
         remedy = "Set KUBECONFIG or --kubeconfig to a kubeconfig file, and --context to one of its contexts."
         raise ClusterError(f"there is no cluster to talk to: {str(error).rstrip('.')}. {remedy}") from error
     return Cluster(client.ApiClient(configuration), namespace or default)
+
+
+def list_of(page: Object, resource: Resource) -> Objects:
+    """The objects of an answer to a list, with their kind, which only the list as a whole names."""
+    return [{"apiVersion": resource.api_version, "kind": resource.kind} | item for item in page["items"]]
 
 
 class _Absent(ClusterError):
@@ -248,3 +299,11 @@ def _object(data: bytes) -> Object:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Whole lines of a stream that comes in pieces."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line for line in whole if line.strip())
