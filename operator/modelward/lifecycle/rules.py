@@ -416,7 +416,7 @@ def pause_or_roll_back_when_evidence_stays_away(c: Case) -> Outcome | None:
         return None
     unknown = _first(run.gates, "Unknown")
     rollout = run.rollout
-    waited = c.now >= _minimum_over(run) if rollout.stage is not Stage.PRODUCTION else False
+    waited = c.now >= minimum_over(run.stages, run.rollout) if rollout.stage is not Stage.PRODUCTION else False
     if unknown is None or not waited:
         if rollout.unknown_since is None and not rollout.paused:
             return None
@@ -460,7 +460,7 @@ def hold_without_evidence(c: Case) -> Outcome | None:
         reason = reasons.PAUSED if run.rollout.paused else reasons.STAGE_RUNNING
         return Outcome(c.status, reason, f"{_stage_sentence(run)} {_lacks(unknown)}", not run.rollout.paused)
     undecided = _first(run.gates, "Inconclusive")
-    if undecided is not None and _required(run) is Requirement.PASSED:
+    if undecided is not None and required_of(run.stages, run.rollout) is Requirement.PASSED:
         message = f"{_stage_sentence(run)} Gate {undecided.name} is not decided yet: {undecided.message}"
         return Outcome(c.status, reasons.STAGE_RUNNING, message, True)
     return None
@@ -469,9 +469,9 @@ def hold_without_evidence(c: Case) -> Outcome | None:
 def wait_for_the_minimum_duration(c: Case) -> Outcome | None:
     """A stage lasts at least as long as the policy says, whatever the gates say."""
     run = _running(c)
-    if run is None or c.now >= _minimum_over(run):
+    if run is None or c.now >= minimum_over(run.stages, run.rollout):
         return None
-    over = _minimum_over(run)
+    over = minimum_over(run.stages, run.rollout)
     text = f"{_stage_sentence(run)} It stays there until {over.isoformat(timespec='seconds')} at the least."
     return Outcome(c.status, reasons.STAGE_RUNNING, text, True, check_at=over)
 
@@ -697,19 +697,18 @@ def _next_stage(c: Case, run: Running) -> Stage:
     return Stage.PRODUCTION
 
 
-def _required(run: Running) -> Requirement:
+def required_of(stages: Stages, rollout: RolloutStatus) -> Requirement:
     """NotFailed for early canary steps, Passed for the last one and for every other stage."""
-    canary = run.stages.canary
-    if run.rollout.stage is not Stage.CANARY or canary is None:
+    canary = stages.canary
+    if rollout.stage is not Stage.CANARY or canary is None:
         return Requirement.PASSED
-    step = canary.steps[min(run.rollout.step, len(canary.steps) - 1)]
-    last = run.rollout.step + 1 >= len(canary.steps)
+    step = canary.steps[min(rollout.step, len(canary.steps) - 1)]
+    last = rollout.step + 1 >= len(canary.steps)
     return step.require or (Requirement.PASSED if last else Requirement.NOT_FAILED)
 
 
-def _minimum_over(run: Running) -> datetime:
-    """When the stage, or the canary's step, has lasted as long as it must."""
-    rollout, stages = run.rollout, run.stages
+def minimum_over(stages: Stages, rollout: RolloutStatus) -> datetime:
+    """When the stage, or the canary's step, has lasted as long as it must; meanwhile the clock begins with its traffic."""
     since = rollout.traffic_since or rollout.step_entered_at
     if rollout.stage is Stage.SHADOW and stages.shadow:
         return since + stages.shadow.min_duration
