@@ -21,7 +21,7 @@ class Faulty(client.ApiClient):
         if isinstance(self.answer, Exception):
             raise self.answer
         status, body = self.answer
-        return SimpleNamespace(status=status, read=lambda: body)
+        return SimpleNamespace(status=status, headers={}, read=lambda: body)
 
 
 @pytest.mark.parametrize(
