@@ -98,6 +98,13 @@ TEST_PROGRAMS: tuple[GoProgram, ...] = (
         "github.com/prometheus/prometheus/cmd/promtool",
         tags="remove_all_sd,enable_kubernetes_sd",
     ),
+    # All of Argo CD is one program, 149 MB; three minutes on two cores when what it shares with Kubernetes has to be compiled, too.
+    GoProgram(
+        "argocd",
+        "argocd",
+        "github.com/argoproj/argo-cd/v3/cmd",
+        version_arguments=("version", "--client", "--short"),
+    ),
     # kubectl's package manager, and what its index checks a manifest with.
     GoProgram("krew", "krew", "sigs.k8s.io/krew/cmd/krew", version_arguments=("version",)),
     GoProgram(
