@@ -1,4 +1,4 @@
-"""The parts of the documentation that are written from the code: reasons, metrics, alerts, the reference of API and command line.
+"""The parts of the documentation that are written from the code: conditions, metrics, alerts, the reference of API and command line.
 
 ``python docs/generate.py`` writes them; with ``--check`` it writes nothing, prints how the files differ, and exits with 1 if they do.
 
@@ -7,11 +7,9 @@ second toolchain, and neither shows defaults of nested objects or the rules besi
 """
 
 import argparse
-import ast
 import difflib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,6 @@ import typer
 import yaml
 from typer.core import TyperGroup, TyperOption
 
-from modelward.api import reasons
 from modelward.api.gates import Gate
 from modelward.api.schema import KINDS, Kind, Schema, custom_resource_definition, structural
 from modelward.api.types import API_VERSION
@@ -38,16 +35,6 @@ _PAGES = {
     "ModelApproval": "model-approval.md",
     "ModelAuditRecord": "model-audit-record.md",
 }
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One reason as the code explains it."""
-
-    value: str
-    group: str
-    meaning: str
-    remedy: str
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,12 +57,11 @@ def pages() -> Mapping[Path, str]:
     """Every page that is written, or written in part, by its path."""
     # As a script, only this folder is where modules are looked for.
     sys.path[:] = dict.fromkeys([*sys.path, str(FOLDER.parent)])
-    from docs import observed
+    from docs import observed, told
 
     reference = FOLDER / "reference"
-    troubleshooting = FOLDER / "troubleshooting.md"
     return {
-        troubleshooting: _filled(troubleshooting.read_text("utf-8"), _render_reasons(explained_reasons())),
+        reference / "conditions.md": _NOTE.format(source="operator/modelward/api/reasons.py") + told.conditions_page(),
         **{reference / _PAGES[kind.name]: _render_kind(kind) for kind in KINDS},
         reference / "gates.md": _render_gates(),
         reference / "command-line.md": _render_commands(),
@@ -85,50 +71,11 @@ def pages() -> Mapping[Path, str]:
     }
 
 
-def explained_reasons() -> tuple[Reason, ...]:
-    """The constants of api/reasons.py with their texts, in their order.
-
-    Raises:
-        ValueError: a constant has no text of two paragraphs below it.
-    """
-    path = Path(reasons.__file__)
-    source = path.read_text("utf-8")
-    headings = {number: line for number, line in enumerate(source.splitlines(), 1) if line.startswith("# ")}
-    found: list[Reason] = []
-    body = ast.parse(source).body
-    for statement, following in zip(body, [*body[1:], None], strict=True):
-        if not isinstance(statement, ast.Assign):
-            continue
-        value = ast.literal_eval(statement.value)
-        text = ast.literal_eval(following.value) if isinstance(following, ast.Expr) else ""
-        meaning, _, remedy = (" ".join(part.split()) for part in text.partition("\n\n"))
-        if not meaning or not remedy:
-            raise ValueError(
-                f"{path.name}: {value} needs a text below it: what it means, an empty line, and what to do about it"
-            )
-        group = headings[max(number for number in headings if number < statement.lineno)]
-        found.append(Reason(value, group.removeprefix("# "), meaning, remedy))
-    return tuple(found)
-
-
 def _filled(page: str, text: str) -> str:
     """A page that people wrote, with the part between the marks replaced."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
-
-
-def _render_reasons(explained: Sequence[Reason]) -> str:
-    lines: list[str] = []
-    group = ""
-    for reason in explained:
-        if reason.group != group:
-            group = reason.group
-            lines += [f"### {group}", "", "| Reason | What it means | What to do |", "| --- | --- | --- |"]
-        lines.append(f"| `{reason.value}` | {_cell(reason.meaning)} | {_cell(reason.remedy)} |")
-        last = reason is explained[-1] or explained[explained.index(reason) + 1].group != group
-        lines += [""] if last else []
-    return "\n".join(lines)
 
 
 def _render_kind(kind: Kind) -> str:

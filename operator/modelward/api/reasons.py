@@ -1,6 +1,6 @@
 """Every reason that a condition, an event, a gate or a latch may carry.
 
-docs/troubleshooting.md is written from this file: a comment begins a group, the first paragraph of the text below a
+docs/reference/conditions.md is written from this file: a comment begins a group, the first paragraph of the text below a
 constant says what the reason means, the second what to do about it.
 """
 

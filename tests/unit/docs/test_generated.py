@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from docs import generate
+from docs import generate, told
+from docs.example_metrics import WELL
 from modelward.api import reasons
+from tests.unit.lifecycle.builders import model
 
 PACKAGE = Path(reasons.__file__).resolve().parents[1]
 SOURCES = [
@@ -17,7 +19,7 @@ SOURCES = [
     for path in sorted((PACKAGE / folder).rglob("*.py"))
     if path.name != "reasons.py"
 ]
-EXPLAINED = {reason.value for reason in generate.explained_reasons()}
+EXPLAINED = {reason.value for reason in told.explained_reasons()}
 GIVEN_TO = {"Verdict", "unknown", "verdict", "QueryAnswer", "Reading", "_Problem", "_Unusable"}
 ONE_WORD = re.compile(r"[A-Z][a-z]+([A-Z][a-z]+)*")
 
@@ -29,7 +31,7 @@ def test_a_page_is_as_the_code_says(path: Path) -> None:
 
 def test_every_reason_is_explained_once() -> None:
     constants = [value for name, value in vars(reasons).items() if name.isupper()]
-    explained = [reason.value for reason in generate.explained_reasons()]
+    explained = [reason.value for reason in told.explained_reasons()]
     assert sorted(explained) == sorted(constants)
     assert len(set(explained)) == len(explained)
 
@@ -44,9 +46,21 @@ def test_reasons_that_gates_write_out_are_found() -> None:
     assert {"Passed", "BreakerTripped", "WarmingUp", "StaleMetrics", "NoEvaluation", "MetricsUnavailable"} <= found
 
 
-def test_a_reason_is_in_the_troubleshooting_page() -> None:
-    page = (generate.FOLDER / "troubleshooting.md").read_text("utf-8")
+def test_a_reason_is_in_the_reference() -> None:
+    page = (generate.FOLDER / "reference" / "conditions.md").read_text("utf-8")
     assert [reason for reason in EXPLAINED if f"| `{reason}` |" not in page] == []
+
+
+def test_every_condition_is_in_the_reference_in_the_order_of_status() -> None:
+    plan = model().serving("v7").version("v8").challenges_with("v8").decide()
+    of_a_model = [condition.type for condition in plan.status.conditions]
+    of_a_version = [condition.type for condition in plan.versions["v7"].conditions]
+    assert list(told.CONDITIONS) == of_a_model + of_a_version
+
+
+def test_the_status_that_nobody_need_look_at_is_that_of_the_examples() -> None:
+    for kind, (status, _) in WELL.items():
+        assert told.CONDITIONS[kind][1] in (status, "either")
 
 
 def test_a_reference_page_has_every_field_of_a_policy() -> None:
