@@ -7,11 +7,13 @@ that was up before is left up; the tests' namespaces and policies are removed fr
 import pickle
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from cluster import argocd
 from examples.tumor_screening.environment import (
     OPERATOR_RELEASE,
     PLATFORM_PROMETHEUS,
@@ -25,11 +27,19 @@ from tests.e2e.kubectl import Kubectl
 from tests.e2e.scene import MADE_BY, Scene
 
 DOWN_PROMETHEUS = {"name": "down", "url": "http://prometheus.monitoring:9"}
+# What the platform configured, beside what `prepare` installs with.
+VALUES = {
+    "metrics": {"prometheusSources": [PLATFORM_PROMETHEUS, DOWN_PROMETHEUS]},
+    "discovery": {"interval": "2s"},
+}
 _HANDED_OVER = "modelward_environment"
 _LABEL = ",".join(f"{name}={value}" for name, value in MADE_BY.items())
 _prepared = pytest.StashKey[Environment]()
+_values_before = pytest.StashKey[str]()
 _turn = pytest.StashKey[ExitStack]()
 _failed = pytest.StashKey[bool]()
+_had_argo_cd = pytest.StashKey[bool]()
+_GITOPS = Path(__file__).parent / "gitops"
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -41,7 +51,9 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     environment = session.config.stash.get(_prepared, None)
     if environment is not None:
-        _leave(environment)
+        if environment.is_local and not environment.started_here and not session.config.stash[_had_argo_cd]:
+            argocd.remove()
+        _leave(environment, session.config.stash[_values_before])
         session.config.stash[_turn].close()
 
 
@@ -89,7 +101,11 @@ def _prepare_once(config: pytest.Config) -> Environment:
         config.stash[_turn].enter_context(turn())
         environment = prepare(say)
         config.stash[_prepared] = environment
-        _set_sources(environment, PLATFORM_PROMETHEUS, DOWN_PROMETHEUS)
+        config.stash[_had_argo_cd] = environment.exists("namespace", argocd.NAMESPACE)
+        if environment.is_local and _are_asked_for(config, _GITOPS):
+            argocd.build()  # before any test measures time: the first build takes minutes of every processor
+        config.stash[_values_before] = environment.helm("get", "values", OPERATOR_RELEASE, *_place(environment))
+        _upgrade(environment, yaml.safe_dump(VALUES), "--reuse-values")
         _remove_leftovers(environment)
     return config.stash[_prepared]
 
@@ -99,20 +115,31 @@ def _terminal(config: pytest.Config) -> Callable[[str], None]:
     return (lambda text: reporter.write_line(f"  {text}")) if reporter else print
 
 
-def _leave(environment: Environment) -> None:
+def _are_asked_for(config: pytest.Config, tests: Path) -> bool:
+    """Whether what the command line names holds tests of that folder."""
+    named = [(config.invocation_params.dir / word.partition("::")[0]).resolve() for word in config.args]
+    return any(tests.is_relative_to(path) or path.is_relative_to(tests) for path in named)
+
+
+def _leave(environment: Environment, values: str) -> None:
     if environment.started_here:
         take_down_cluster()
         return
     _remove_leftovers(environment)
-    _set_sources(environment, PLATFORM_PROMETHEUS)
+    _upgrade(environment, values.partition("USER-SUPPLIED VALUES:")[2])
 
 
-def _set_sources(environment: Environment, *sources: dict[str, str]) -> None:
-    """The metric sources that the platform configured: values of the chart."""
-    chart, namespace = REPOSITORY / "charts" / OPERATOR_RELEASE, environment.operator_namespace
-    values = yaml.safe_dump({"metrics": {"prometheusSources": list(sources)}})
-    options = ["--namespace", namespace, "--reuse-values", "--wait", "--timeout=3m", "--values=-"]
-    environment.helm("upgrade", OPERATOR_RELEASE, str(chart), *options, given=values)
+def _upgrade(environment: Environment, values: str, *options: str) -> None:
+    """The operator's release, with this source's chart and other values."""
+    chart = str(REPOSITORY / "charts" / OPERATOR_RELEASE)
+    waiting = ["--wait", "--timeout=3m", "--values=-"]
+    environment.helm(
+        "upgrade", "--install", OPERATOR_RELEASE, chart, *_place(environment), *waiting, *options, given=values
+    )
+
+
+def _place(environment: Environment) -> tuple[str, str]:
+    return "--namespace", environment.operator_namespace
 
 
 def _remove_leftovers(environment: Environment) -> None:

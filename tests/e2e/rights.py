@@ -77,8 +77,17 @@ def granted(manifests: Iterable[Manifest], namespace: str, name: str) -> frozens
         reference = binding["roleRef"]
         place = binding["metadata"].get("namespace", "") if reference["kind"] == "Role" else ""
         role = _role(reference["kind"], {"name": reference["name"], "namespace": place})
-        found |= {right for rule in roles[role] for right in _expanded(role, rule)}
+        found |= {right for rule in roles[role] for right in expanded(role, rule)}
     return frozenset(found)
+
+
+def expanded(role: str, rule: Mapping[str, Any]) -> Iterator[Right]:
+    """The rights of one rule of a role."""
+    for group in rule["apiGroups"]:
+        for resource in rule["resources"]:
+            for verb in rule["verbs"]:
+                for name in rule.get("resourceNames") or [""]:
+                    yield Right(role, _resource(group, *resource.partition("/")[::2]), verb, name)
 
 
 def events(log: Path, since: datetime, user: str) -> Iterator[Event]:
@@ -152,14 +161,6 @@ def _names(binding: Manifest, namespace: str, name: str) -> bool:
         or (subject["kind"] == "Group" and subject["name"] == f"system:serviceaccounts:{namespace}")
         for subject in binding.get("subjects") or ()
     )
-
-
-def _expanded(role: str, rule: Mapping[str, Any]) -> Iterator[Right]:
-    for group in rule["apiGroups"]:
-        for resource in rule["resources"]:
-            for verb in rule["verbs"]:
-                for name in rule.get("resourceNames") or [""]:
-                    yield Right(role, _resource(group, *resource.partition("/")[::2]), verb, name)
 
 
 def _resource(group: str, plural: str, subresource: str) -> str:

@@ -1,6 +1,8 @@
 """The operator's own pod: what it answers, and how little it may do."""
 
-from examples.tumor_screening.environment import Environment
+import pytest
+
+from examples.tumor_screening.environment import OPERATOR_RELEASE, Environment
 from tests.e2e.kubectl import Kubectl, Refused
 
 
@@ -34,6 +36,27 @@ async def test_the_operator_runs_without_root_and_cannot_write_to_its_root(
     context = pod["spec"]["containers"][0]["securityContext"]
     assert context["capabilities"] == {"drop": ["ALL"]}
     assert context["allowPrivilegeEscalation"] is False
+
+
+@pytest.mark.xdist_group("with the operator to itself")
+async def test_a_lease_that_somebody_deletes_is_made_anew_by_whoever_leads(
+    kubectl: Kubectl, environment: Environment
+) -> None:
+    lease = ("lease", OPERATOR_RELEASE, "-n", environment.operator_namespace)
+    before = await kubectl.get(*lease)
+    async with kubectl.watching(*lease) as watched:
+        await watched.until(lambda _: True, "the Lease")
+        await kubectl("delete", *lease)
+        again = await watched.sight_of(
+            lambda sight: (
+                sight.object["metadata"]["uid"] != before["metadata"]["uid"] and sight.object["spec"]["holderIdentity"]
+            ),
+            "a new Lease",
+        )
+    pod = await _operator_pod(kubectl, environment)
+    assert again.object["spec"]["holderIdentity"] == pod["metadata"]["name"]
+    (status,) = pod["status"]["containerStatuses"]
+    assert status["restartCount"] == 0
 
 
 async def _operator_pod(kubectl: Kubectl, environment: Environment):

@@ -64,8 +64,8 @@ def assert_refused(answer: Answer, *words: str, policy: str = "modelward-status"
 
 def test_the_operator_writes_status(operator: Person, guarded: Guarded, namespace: str) -> None:
     model = f"{API}/namespaces/{namespace}/models"
-    assert guarded.server.request("POST", model, MODEL).accepted
-    answer = operator.patch(f"{model}/churn/status", FORGED)
+    created = guarded.server.request("POST", model, MODEL)
+    answer = operator.request("PUT", f"{model}/churn/status", created.body | FORGED)
     assert answer.accepted, answer.message
     assert answer.body["status"]["production"]["version"] == "v8"
 
