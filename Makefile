@@ -30,7 +30,7 @@ unit: $(READY) ## Rules, statistics and sources, without a cluster
 	$(PYTEST) tests/unit
 
 api: $(READY) ## Schemas, conflicts and kills, on a real kube-apiserver; metrics from a real Prometheus; real storages of the audit
-	$(PYTEST) tests/api tests/sources tests/archive
+	$(PYTEST) tests/api tests/sources tests/archive tests/health
 
 e2e: $(READY) ## The whole product on a whole cluster, which is started and stopped
 	$(PYTEST) -n 4 --dist loadgroup tests/e2e
