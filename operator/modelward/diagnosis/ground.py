@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from modelward.api.schema import KINDS, custom_resource_definition
 from modelward.api.types import VERSION
-from modelward.diagnosis.facts import Installation, Object, condition_of
+from modelward.diagnosis.facts import Installation, Object, Objects, condition_of
 from modelward.diagnosis.findings import Said, names, ok, problem, warning
 
 OLDEST = (1, 30)
@@ -30,8 +31,14 @@ def kubernetes(found: Installation) -> Iterator[Said]:
 
 def definitions(found: Installation) -> Iterator[Said]:
     present = found.definitions.value
-    said = [each for kind in KINDS if (each := _definition(custom_resource_definition(kind), present, found.release))]
+    said = [each for wanted in definitions_of_release() if (each := _definition(wanted, present, found.release))]
     yield from said or [ok(f"{len(KINDS)} CRDs, all of release {found.release}")]
+
+
+@cache
+def definitions_of_release() -> Objects:
+    """The CRDs as this release makes them."""
+    return tuple(custom_resource_definition(kind) for kind in KINDS)
 
 
 def _definition(wanted: Object, present: Mapping[str, Object | None], release: str) -> Said | None:
