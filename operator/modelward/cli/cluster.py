@@ -20,17 +20,26 @@ from kubernetes import client, config
 from urllib3.exceptions import HTTPError
 
 from modelward.api.resources import Resource
+from modelward.cli.completion import context_names, namespace_names
 from modelward.cli.failure import Failure
 
 Object = dict[str, Any]
 # By this name, because within the class below `list` is a method.
 Objects = list[Object]
 
-Context = Annotated[str, typer.Option("--context", help="A context of the kubeconfig. [default: the current one]")]
+Context = Annotated[
+    str,
+    typer.Option(
+        "--context", help="A context of the kubeconfig. [default: the current one]", autocompletion=context_names
+    ),
+]
 Kubeconfig = Annotated[
     Path | None, typer.Option("--kubeconfig", help="A kubeconfig file. [default: $KUBECONFIG, else ~/.kube/config]")
 ]
-Namespace = Annotated[str, typer.Option("--namespace", "-n", help="A namespace. [default: the kubeconfig's]")]
+Namespace = Annotated[
+    str,
+    typer.Option("--namespace", "-n", help="A namespace. [default: the kubeconfig's]", autocompletion=namespace_names),
+]
 
 ALL_NAMESPACES = "*"
 FIELD_MANAGER = "modelward-cli"
@@ -225,7 +234,9 @@ class Cluster:
         )
 
 
-def connect(context: str = "", kubeconfig: Path | None = None, namespace: str = "") -> Cluster:
+def connect(
+    context: str = "", kubeconfig: Path | None = None, namespace: str = "", timeout: float = TIMEOUT
+) -> Cluster:
     """A cluster by the options of the command line; within a pod, without any of them, the pod's own.
 
     Raises:
@@ -247,7 +258,7 @@ def connect(context: str = "", kubeconfig: Path | None = None, namespace: str = 
     except (config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
         remedy = "Set KUBECONFIG or --kubeconfig to a kubeconfig file, and --context to one of its contexts."
         raise ClusterError(f"there is no cluster to talk to: {str(error).rstrip('.')}. {remedy}") from error
-    return Cluster(client.ApiClient(configuration), namespace or default)
+    return Cluster(client.ApiClient(configuration), namespace or default, timeout)
 
 
 def list_of(page: Object, resource: Resource) -> Objects:

@@ -30,6 +30,10 @@ TABLE = {
     "baseline": Entry(
         "baseline:baseline", "Record the training distributions of a model, for its ModelVersion and its server."
     ),
+    "status": Entry(
+        "status:status",
+        "Say what goes on with a Model and what to do; or with all Models, those that need somebody first.",
+    ),
     "explain": Entry("explain:explain", "Show why a version was let go on, was held, or failed."),
     "approvals": Entry(
         "approvals:approvals", "List what waits for approval, in which role, and whether you may give it."
@@ -67,6 +71,10 @@ TABLE = {
         "simulate:simulate", "Say when a policy would have promoted, paused or rolled back, by what was recorded."
     ),
     "doctor": Entry("doctor:doctor", "Look for what is wrong with an installation, and say how to put it right."),
+    "completion": Entry(
+        "completion:completion",
+        "Print what a shell has to read so that it completes commands, options, and the names of Models and versions.",
+    ),
     "version": Entry("version:version", "Print the version of this program."),
     "policy": Entry("policy:policy", "Look at LifecyclePolicies before they are applied."),
     "audit": Entry(

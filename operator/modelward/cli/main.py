@@ -2,8 +2,9 @@
 
 import typer
 
-from modelward.cli.called import called_as
+from modelward.cli.called import NAME, called_as
 from modelward.cli.commands import MARKUP, Commands
+from modelward.cli.completion import VARIABLE, asked_for
 
 app = typer.Typer(
     name="modelward",
@@ -22,6 +23,8 @@ def every_command() -> None:
 
 def main() -> None:
     """What the installed programs start."""
+    if asked_for():
+        app(prog_name=NAME, complete_var=VARIABLE)
     app(prog_name=called_as())
 
 

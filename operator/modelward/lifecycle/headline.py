@@ -13,6 +13,10 @@ from modelward.api.status import Condition, FailedVersion
 from modelward.api.types import format_duration
 from modelward.lifecycle.overview import Situation, blocking, stage_in_words, weight_of, wrong_of
 
+_FELT = ("TrafficApplied", "DriftDetected", "Ungoverned", "ChallengersShadowed")
+_ONLY_TIME = (reasons.INSUFFICIENT_SAMPLES, reasons.WARMING_UP, reasons.NOT_MEASURED)
+"""Reasons of a gate without evidence that end by themselves, as long as requests come."""
+
 OVERDUE = timedelta(minutes=2)
 """How long after the time of its next look an operator may still be taken to be at work: another replica takes over in less."""
 
@@ -172,7 +176,8 @@ def a_rollout_is_under_way(s: Situation, remedy: Remedies) -> Headline | None:
     held_by = blocking(s)
     if rollout.unknown_since is not None and held_by:
         what = f"{rollout.version} is in {here}, and gate {held_by[0].name} has had no evidence for {ago(rollout.unknown_since, s.now)}: {_sentence(held_by[0].message)}"
-        return Headline(Urgency.ACT, what, remedy(held_by[0].reason), f"{s.called} explain {s.where}")
+        urgency = Urgency.WAIT if held_by[0].reason in _ONLY_TIME else Urgency.ACT
+        return Headline(urgency, what, remedy(held_by[0].reason), f"{s.called} explain {s.where}")
     said = progressing.message if progressing else f"{rollout.version} in {rollout.stage}."
     return Headline(Urgency.WAIT, _sentence(said), "Nothing to do: it goes on by itself.")
 
@@ -186,13 +191,15 @@ def what_serves_does_not_perform(s: Situation, remedy: Remedies) -> Headline | N
 
 
 def something_else_is_wrong(s: Situation, remedy: Remedies) -> Headline | None:
-    """What users do not notice, and somebody has to answer for."""
-    wrong = [each for each in wrong_of(s.status) if each.condition != "Serving" or s.status.production]
-    if not wrong or s.status.production is None:
+    """What users may come to feel, while nothing is under way; what only a register cares for is listed, and is no alarm."""
+    production = s.status.production
+    wrong = next((each for each in wrong_of(s.status) if each.condition in _FELT), None)
+    if wrong is None or production is None:
         return None
-    more = f" And {len(wrong) - 1} more." if len(wrong) > 1 else ""
-    what = f"{s.status.production.version} serves all traffic, but {wrong[0].condition} is {wrong[0].status}: {_sentence(wrong[0].message)}{more}"
-    return Headline(Urgency.ACT, what, remedy(wrong[0].reason))
+    what = (
+        f"{production.version} serves all traffic, but {wrong.condition} is {wrong.status}: {_sentence(wrong.message)}"
+    )
+    return Headline(Urgency.ACT, what, remedy(wrong.reason))
 
 
 def it_is_watched(s: Situation, remedy: Remedies) -> Headline | None:
@@ -212,9 +219,9 @@ def it_is_at_rest(s: Situation, remedy: Remedies) -> Headline | None:
     if ready is None:
         return None
     if production is not None and production.version == s.model.spec.production.version:
-        return Headline(
-            Urgency.REST, f"{production.version} serves all traffic; nothing is under way.", "Nothing to do."
-        )
+        wrong = len(wrong_of(s.status))
+        todo = f"{wrong} condition{' is' if wrong == 1 else 's are'} wrong." if wrong else "Nothing to do."
+        return Headline(Urgency.REST, f"{production.version} serves all traffic; nothing is under way.", todo)
     if ready.reason == reasons.NOT_SERVED_HERE:
         return Headline(Urgency.REST, _sentence(ready.message), "Nothing to do.")
     return Headline(Urgency.ACT, _sentence(ready.message), remedy(ready.reason))
