@@ -10,6 +10,7 @@ import asyncio
 import csv
 import json
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -205,7 +206,7 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, required=True, help="holdout.csv, as train.py wrote it")
     parser.add_argument("--host-header", help="host name of the route, when the URL is the gateway's address")
     parser.add_argument("--rate", type=float, default=50.0, help="requests per second")
-    parser.add_argument("--duration", type=float, default=30.0, help="seconds")
+    parser.add_argument("--duration", type=float, default=30.0, help="seconds; Ctrl-C ends it sooner")
     parser.add_argument("--max-requests", type=int)
     arguments = parser.parse_args()
     summary = asyncio.run(_replay(arguments))
@@ -219,6 +220,8 @@ async def _replay(arguments: argparse.Namespace) -> Summary:
         )
     except ValueError as problem:
         raise SystemExit(str(problem)) from None
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(ending, generator.stop)
     return await generator.run(duration=arguments.duration, max_requests=arguments.max_requests)
 
 

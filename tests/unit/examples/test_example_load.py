@@ -1,7 +1,11 @@
 """The load generator: where it goes, where it refuses to go, and what it counts."""
 
 import asyncio
+import json
+import signal
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -11,6 +15,8 @@ from aiohttp.test_utils import TestServer
 from examples.tumor_screening.load import LoadGenerator, TargetRefused
 
 ROWS = [[1.0, 2.0], [3.0, 4.0]]
+REPOSITORY = Path(__file__).resolve().parents[3]
+FIRST_QUESTION = web.AppKey("first_question", asyncio.Event)
 
 
 @pytest.mark.parametrize(
@@ -43,11 +49,12 @@ def test_this_machine_and_the_benchmarking_network_are_allowed(url: str) -> None
 @pytest_asyncio.fixture
 async def server() -> AsyncIterator[TestServer]:
     """Answers as v1, every fifth time as a v2 that fails; asks for its host name."""
-    asked = 0
+    asked, first_question = 0, asyncio.Event()
 
     async def predict(request: web.Request) -> web.Response:
         nonlocal asked
         asked += 1
+        first_question.set()
         assert (await request.json())["rows"][0] in ROWS
         if request.host != "screening.example.com":
             return web.Response(status=404)
@@ -59,6 +66,7 @@ async def server() -> AsyncIterator[TestServer]:
         )
 
     application = web.Application()
+    application[FIRST_QUESTION] = first_question
     application.router.add_post("/v1/predict", predict)
     started = TestServer(application)
     await started.start_server()
@@ -91,6 +99,24 @@ async def test_stop_ends_a_run_that_has_no_end(server: TestServer) -> None:
     generator.stop()
     summary = await asyncio.wait_for(running, 5)
     assert summary.requests == len(generator.answers)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+async def test_a_run_that_somebody_ends_prints_what_it_came_to(server: TestServer, tmp_path: Path, ending: int) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("a,b\n1.0,2.0\n")
+    words = ["--url", str(server.make_url("/v1/predict")), "--rows", str(rows), "--rate", "200", "--duration", "3600"]
+    running = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "examples.tumor_screening.load", *words, "--host-header", "screening.example.com"),
+        cwd=REPOSITORY,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        await server.app[FIRST_QUESTION].wait()
+        running.send_signal(ending)
+        printed, _ = await running.communicate()
+    assert running.returncode == 0
+    assert json.loads(printed)["requests"] >= 1
 
 
 async def test_a_refused_connection_is_a_failure_with_its_reason(unused_tcp_port: int) -> None:
