@@ -15,7 +15,7 @@ from modelward.cli.doctor_gathering import Progress, gather
 from modelward.cli.explain_text import clean, console_for_output
 from modelward.cli.output import As, Output, print_data
 from modelward.diagnosis.checks import CHECKS, examine
-from modelward.diagnosis.findings import Finding, Level
+from modelward.diagnosis.findings import Finding, Level, count
 
 PROBLEMS = 1
 """Exit code; 0 when there is none."""
@@ -93,9 +93,9 @@ def _sentence(message: str) -> str:
 def _summary(findings: Sequence[Finding]) -> str:
     levels = _levels(findings)
     told = [
-        f"{levels[level]} {_WORDS[level].lower()}"
-        for level in (Level.PROBLEM, Level.WARNING, Level.UNSEEN)
-        if levels[level]
+        *([count(levels[Level.PROBLEM], "problem")] if levels[Level.PROBLEM] else ()),
+        *([count(levels[Level.WARNING], "warning")] if levels[Level.WARNING] else ()),
+        *([f"{levels[Level.UNSEEN]} not looked at"] if levels[Level.UNSEEN] else ()),
     ]
     return f"{len(CHECKS)} checks: {', '.join(told) or 'nothing is wrong'}."
 

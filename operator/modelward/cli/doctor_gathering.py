@@ -24,10 +24,10 @@ from modelward.api.schema import KINDS
 from modelward.api.types import GROUP
 from modelward.cli.cluster import ALL_NAMESPACES, Cluster, ClusterError, Object
 from modelward.diagnosis.facts import Access, Clocks, Fact, Installation, NotSeen, Objects, Seen, Unseen
+from modelward.diagnosis.ground import ROUTES
 from modelward.diagnosis.operators import DEFAULT_NAMESPACE, SELECTOR, Operator, operator_of
 from modelward.diagnosis.people import versions_asked
 from modelward.diagnosis.rights import Right, rights_of
-from modelward.diagnosis.traffic import ROUTES
 from modelward.governance import admission
 from modelward.traffic.names import MODEL_LABEL
 
@@ -36,6 +36,7 @@ POD_SECONDS = 5.0
 """How long a pod may take to answer; the API server itself has the usual time."""
 
 FORBIDDEN, ABSENT = 403, 404
+_NOT_SERVED = "the cluster does not serve a kind that this needs: see definitions"
 
 _RBAC = "rbac.authorization.k8s.io"
 _ROLES = Resource(_RBAC, "v1", "roles", "Role")
@@ -206,7 +207,7 @@ def _fact(read: Callable[[], Value]) -> Fact[Value]:
     try:
         return Seen(read())
     except ClusterError as error:
-        return Unseen(error.message)
+        return Unseen(_NOT_SERVED if error.status == ABSENT else error.message)
 
 
 def _all(facts: Mapping[Right, Fact[bool]]) -> Fact[Mapping[Right, bool]]:

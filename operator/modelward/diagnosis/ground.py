@@ -10,6 +10,7 @@ from modelward.api.types import VERSION
 from modelward.diagnosis.facts import Installation, Object, Objects, condition_of
 from modelward.diagnosis.findings import Said, names, ok, problem, warning
 
+ROUTES = "httproutes.gateway.networking.k8s.io"
 OLDEST = (1, 30)
 """The first release in which ValidatingAdmissionPolicy is generally available."""
 
@@ -31,7 +32,16 @@ def kubernetes(found: Installation) -> Iterator[Said]:
 
 def definitions(found: Installation) -> Iterator[Said]:
     present = found.definitions.value
-    said = [each for wanted in definitions_of_release() if (each := _definition(wanted, present, found.release))]
+    wanted = definitions_of_release()
+    missing = [each["metadata"]["name"] for each in wanted if present.get(each["metadata"]["name"]) is None]
+    remedy = _install([each for name, each in present.items() if each is not None and name != ROUTES])
+    said = [
+        each
+        for one in wanted
+        if (live := present.get(one["metadata"]["name"])) and (each := _definition(one, live, found.release, remedy))
+    ]
+    if missing:
+        said.insert(0, problem(f"these CRDs are missing, and the operator cannot start: {names(missing)}", remedy))
     yield from said or [ok(f"{len(KINDS)} CRDs, all of release {found.release}")]
 
 
@@ -41,17 +51,14 @@ def definitions_of_release() -> Objects:
     return tuple(custom_resource_definition(kind) for kind in KINDS)
 
 
-def _definition(wanted: Object, present: Mapping[str, Object | None], release: str) -> Said | None:
+def _definition(wanted: Object, live: Object, release: str, remedy: str) -> Said | None:
     name = wanted["metadata"]["name"]
-    live = present.get(name)
-    if live is None:
-        return problem(f"the CRD {name} is missing: the operator cannot start without it", _install(present))
     for kind in ("NamesAccepted", "Established"):
         condition = condition_of(live, kind)
         if condition.get("status") != "True":
             said = condition.get("message") or "the API server does not say why"
             return problem(f"the CRD {name} is not served ({kind}): {said}", f"kubectl describe crd {name}")
-    return _compared(name, _schema(live), _schema(wanted), release, _install(present))
+    return _compared(name, _schema(live), _schema(wanted), release, remedy)
 
 
 def _compared(name: str, live: Any, wanted: Any, release: str, remedy: str) -> Said | None:
@@ -74,21 +81,12 @@ def _compared(name: str, live: Any, wanted: Any, release: str, remedy: str) -> S
     return warning(f"the CRD {name} has other rules than release {release}, for the same fields", remedy)
 
 
-def _install(present: Mapping[str, Object | None]) -> str:
+def _install(brought: list[Object]) -> str:
     """The definitions that are there say whether Helm brought them."""
-    brought = [each for each in present.values() if each is not None]
-    annotations = [(each["metadata"].get("annotations") or {}) for each in brought]
-    ours = next((each["meta.helm.sh/release-name"] for each in annotations if "meta.helm.sh/release-name" in each), "")
-    where = next(
-        (
-            each["meta.helm.sh/release-namespace"]
-            for each in annotations
-            if ours and "meta.helm.sh/release-name" in each
-        ),
-        "",
-    )
-    if ours:
-        return f"helm upgrade {ours} charts/modelward-crds -n {where}"
+    for each in brought:
+        annotations = each["metadata"].get("annotations") or {}
+        if release := annotations.get("meta.helm.sh/release-name"):
+            return f"helm upgrade {release} charts/modelward-crds -n {annotations['meta.helm.sh/release-namespace']}"
     return "kubectl apply --server-side -f crds" if brought else "helm install modelward-crds charts/modelward-crds"
 
 

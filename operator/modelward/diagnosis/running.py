@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from modelward.diagnosis.facts import Installation, NotSeen, Object, condition_of
+from modelward.diagnosis.facts import Installation, NotSeen, Object, Seen, condition_of
 from modelward.diagnosis.findings import Said, count, names, ok, problem, warning
 from modelward.diagnosis.operators import DEFAULT_NAMESPACE, Operator
 from modelward.governance.admission import SETTLING
@@ -157,8 +157,7 @@ def leader(found: Installation) -> Iterator[Said]:
 
 def clock(found: Installation) -> Iterator[Said]:
     """A renewal carries the operator's time, and the API server notes its own beside it."""
-    own, clocks = found.operator, found.clocks.value
-    lease = found.lease.value or {}
+    clocks, lease = found.clocks.value, _lease(found)
     renewed, written = (lease.get("spec") or {}).get("renewTime"), _written(lease)
     here = clocks.here - clocks.server
     said = []
@@ -169,7 +168,7 @@ def clock(found: Installation) -> Iterator[Said]:
             said.append(
                 say(
                     f"the operator's clock is {_off(ahead)} the API server's: ages of metrics, deadlines and expiries are off by as much",
-                    f"set the clock (NTP) of the node: kubectl -n {own.namespace} get pods -o wide",
+                    f"set the clock (NTP) of the node: {_kubectl(found.operator, 'get pods -o wide')}",
                 )
             )
     if abs(here) > NOTICEABLE:
@@ -181,6 +180,11 @@ def clock(found: Installation) -> Iterator[Said]:
         )
     seen = "the operator, the API server and this machine" if renewed else "the API server and this machine"
     yield from said or [ok(f"{seen} agree within {NOTICEABLE.total_seconds():.0f} s")]
+
+
+def _lease(found: Installation) -> Object:
+    """Empty where there is none, or none can be read: then the operator's clock is left out."""
+    return (found.lease.value if isinstance(found.lease, Seen) else None) or {}
 
 
 def _off(ahead: timedelta) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 from modelward.api import reasons
 from modelward.diagnosis.facts import Installation, Object, condition_of
 from modelward.diagnosis.findings import Said, count, names, ok, problem, warning
+from modelward.diagnosis.ground import ROUTES
 
-ROUTES = "httproutes.gateway.networking.k8s.io"
 _CHANNEL = "https://github.com/kubernetes-sigs/gateway-api/releases/latest/download/experimental-install.yaml"
 _INSTALL = f"kubectl apply --server-side -f {_CHANNEL}"
 _TRAFFIC = "TrafficApplied"

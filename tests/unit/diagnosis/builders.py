@@ -5,10 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from modelward.diagnosis.facts import Access, Clocks, Installation, Seen
-from modelward.diagnosis.ground import definitions_of_release
+from modelward.diagnosis.ground import ROUTES, definitions_of_release
 from modelward.diagnosis.operators import Operator
 from modelward.diagnosis.rights import rights_of
-from modelward.diagnosis.traffic import ROUTES
 from modelward.governance import admission
 
 Manifest = dict[str, Any]

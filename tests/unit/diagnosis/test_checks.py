@@ -10,9 +10,9 @@ import pytest
 from modelward.diagnosis.checks import CHECKS, examine
 from modelward.diagnosis.facts import Access, Clocks, Installation, Seen, Unseen
 from modelward.diagnosis.findings import Finding, Level
+from modelward.diagnosis.ground import ROUTES
 from modelward.diagnosis.operators import operator_of
 from modelward.diagnosis.rights import rights_of
-from modelward.diagnosis.traffic import ROUTES
 from tests.unit.diagnosis.builders import (
     NOW,
     OPERATOR,
@@ -121,14 +121,14 @@ CASES = {
         "definitions",
         but(definitions=definitions() | {"models.modelward.dev": None}),
         PROBLEM,
-        ("the CRD models.modelward.dev is missing",),
+        ("these CRDs are missing", "models.modelward.dev"),
         "kubectl apply --server-side -f crds",
     ),
     "no CRD at all": Case(
         "definitions",
         but(definitions=dict.fromkeys(definitions())),
         PROBLEM,
-        ("models.modelward.dev is missing",),
+        ("models.modelward.dev",),
         "helm install modelward-crds charts/modelward-crds",
     ),
     "a CRD whose names are taken": Case(
