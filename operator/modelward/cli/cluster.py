@@ -217,6 +217,8 @@ class Cluster:
                 auth_settings=["BearerToken"],
             )
             return self._api_client.call_api(verb, url, sent, content, _request_timeout=timeout)
+        except client.ApiException as error:  # the client's own name for a connection that TLS has ended
+            raise self._unreachable(error.reason) from error
         except (HTTPError, OSError) as error:
             raise self._unreachable(error) from error
 
@@ -227,9 +229,10 @@ class Cluster:
             raise self._unreachable(error) from error
         return data
 
-    def _unreachable(self, error: Exception) -> "ClusterError":
+    def _unreachable(self, why: object) -> "ClusterError":
+        said = " ".join(str(why).split())
         return ClusterError(
-            f"{self.host} gives no answer: {error}. Look whether the cluster runs and can be reached from here, and whether"
+            f"{self.host} gives no answer: {said}. Look whether the cluster runs and can be reached from here, and whether"
             " --context names the right one."
         )
 

@@ -7,7 +7,9 @@ asked for an error.
 import os
 import shlex
 import sys
+from contextlib import redirect_stdout, suppress
 from enum import StrEnum
+from io import StringIO
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -71,10 +73,11 @@ def complete_for_kubectl() -> None:
     os.environ |= {VARIABLE: "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": asked}
     from modelward.cli.main import main
 
-    try:
+    said = StringIO()
+    with suppress(SystemExit), redirect_stdout(said):
         main()
-    finally:
-        sys.stdout.write(f"{_NO_FILES}\n")
+    completions = [line for line in said.getvalue().splitlines() if line]
+    sys.stdout.write("\n".join([*completions, _NO_FILES]) + "\n")
 
 
 def model_names(ctx: typer.Context, incomplete: str) -> list[str]:

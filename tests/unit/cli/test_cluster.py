@@ -33,9 +33,19 @@ class Faulty(client.ApiClient):
         ((429, b'{"message": "slow down"}'), 1, "is overloaded or broken: 429 slow down. Try again."),
         ((502, b"<html>Bad Gateway</html>"), 1, "is overloaded or broken: 502 <html>Bad Gateway</html>. Try again."),
         ((200, b"<html>Sign in</html>"), 1, "https://cluster.example does not answer as a cluster does"),
+        (client.ApiException(0, "SSLError"), UNREACHABLE, "https://cluster.example gives no answer: SSLError. Look"),
         (ReadTimeoutError(None, "/", "Read timed out."), UNREACHABLE, "https://cluster.example gives no answer"),
     ],
-    ids=["no credentials", "no right", "no such kind", "throttled", "a broken proxy", "a sign-in page", "slow"],
+    ids=[
+        "no credentials",
+        "no right",
+        "no such kind",
+        "throttled",
+        "a broken proxy",
+        "a sign-in page",
+        "no trust",
+        "slow",
+    ],
 )
 def test_what_a_cluster_answers_is_said_with_a_remedy(answer, code, says):
     with pytest.raises(ClusterError) as failure:
