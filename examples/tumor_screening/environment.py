@@ -48,6 +48,8 @@ AUDIT_VOLUME = "modelward-audit"
 SIGNING_KEY = "modelward-audit-signing"
 OPERATOR_USER = 65532
 DEFAULT_FORWARDED_GATEWAY = "http://127.0.0.1:8080"
+# The strictest level that Kubernetes has: the operator's pods must be able to live with it.
+_POD_SECURITY = {"pod-security.kubernetes.io/enforce": "restricted"}
 _UNFINISHED = "pending-install,pending-upgrade,pending-rollback,uninstalling"
 
 
@@ -326,6 +328,8 @@ def _install_operator(environment: Environment, say: Say) -> None:
     }
     if environment.audit_export is not None:
         values["audit"] = {"export": {"directory": {"enabled": True}}, "signing": {"secretName": SIGNING_KEY}}
+    metadata = {"name": OPERATOR_NAMESPACE, "labels": _POD_SECURITY}
+    environment.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     with _timed(say, f"chart {OPERATOR_RELEASE}"):
         _upgrade(environment, OPERATOR_RELEASE, values)
 

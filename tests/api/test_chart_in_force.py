@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from cluster import binaries
+from deploy import generate
 from tests.api.conftest import ApiServer
 from tests.api.test_operator_process import running
 
@@ -37,9 +38,9 @@ EVERYTHING = {
 }
 
 
-def rendered(namespace: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+def rendered(namespace: str, values: dict[str, Any], *options: str) -> list[dict[str, Any]]:
     helm = [str(binaries.path("helm")), "template", "modelward", str(CHART), "--namespace", namespace, "--values=-"]
-    render = [*helm, "--kube-version", binaries.KUBERNETES_VERSION]
+    render = [*helm, "--kube-version", binaries.KUBERNETES_VERSION, *options]
     given = json.dumps(values)
     text = subprocess.run(render, check=True, capture_output=True, text=True, input=given, timeout=60).stdout
     return [manifest for manifest in yaml.safe_load_all(text) if manifest]
@@ -67,6 +68,42 @@ def test_the_pods_run_where_only_restricted_ones_may(api_server: ApiServer) -> N
     (container,) = spec["containers"]
     answer = create_pod(api_server, namespace, spec | {"containers": [container | {"securityContext": {}}]})
     assert "violates PodSecurity" in answer.message
+
+
+def test_kustomize_leaves_the_api_server_with_what_the_chart_leaves_it_with(
+    api_server: ApiServer, tmp_path: Path
+) -> None:
+    """Defaults, pruned fields and all: compared is what is stored, not what is sent."""
+    api_server.namespace(generate.NAMESPACE)
+    (tmp_path / "chart.yaml").write_text(yaml.safe_dump_all(rendered(generate.NAMESPACE, {}, "--skip-tests")))
+    chart = stored(api_server, "--filename", str(tmp_path / "chart.yaml"))
+    base = stored(api_server, "--kustomize", str(generate.FOLDER / "base"))
+
+    assert base.pop(("Namespace", "", generate.NAMESPACE))["metadata"]["labels"].items() >= RESTRICTED.items()
+    assert base.keys() == chart.keys()
+    for name, content in chart.items():
+        assert base[name] == content, name
+
+
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+# What tells the two ways apart, and what is another with every write.
+WAYS = {"helm.sh/chart", "app.kubernetes.io/managed-by"}
+WRITES = {"uid", "creationTimestamp", "managedFields", "resourceVersion", "generation"}
+
+
+def stored(server: ApiServer, *what: str) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """What the API server would keep of manifests, by kind, namespace and name."""
+    said = server.kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", "--output=json", *what)
+    found = [without_ways(one) for one in json.loads(said)["items"]]
+    return {(one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]): one for one in found}
+
+
+def without_ways(value: Any) -> Any:
+    if isinstance(value, list):
+        return [without_ways(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: without_ways(one) for name, one in value.items() if name not in WAYS | WRITES}
 
 
 def create_pod(server: ApiServer, namespace: str, spec: dict[str, Any]) -> Any:

@@ -1,0 +1,133 @@
+"""Every end-to-end test, on one cluster, and then the question whether the operator has a right that none of them needed.
+
+``python -m tests.e2e``, which ``make e2e`` runs. A cluster that it starts it takes down again.
+
+1. What many tests do side by side: everything in tests/e2e but the two folders below.
+2. What needs the operator for itself: tests/e2e/installation.
+3. Rights: what the API server's audit log says of 1 and 2, beside what the chart gives.
+4. Upgrades from the release before, whose rights are others: tests/e2e/upgrade.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cluster import paths
+from cluster.processes import Failure
+from examples.tumor_screening.environment import OPERATOR_RELEASE, Environment, prepare, take_down_cluster, turn
+from tests.e2e import rights
+from tests.e2e.rights import Right
+
+FOLDER = Path(__file__).resolve().parent
+ALONE = (FOLDER / "installation", FOLDER / "upgrade")
+WORKERS = 4
+
+# Rights that no end-to-end test uses: why, and which test does.
+USED_ELSEWHERE: Mapping[Right, str] = {}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the phases; arguments are handed to pytest. The exit code is 0 when all of them passed."""
+    with turn():
+        environment = prepare(_say)
+    # From here on it is this source's chart and operator; what an older one asked is older.
+    started = datetime.now(UTC)
+    try:
+        passed = [
+            _tests("side by side", FOLDER, *(f"--ignore={folder}" for folder in ALONE), *_SIDE_BY_SIDE, *arguments),
+            _tests("the operator for itself", ALONE[0], *arguments),
+            _rights_are_used(environment, started),
+            _tests("upgrades", ALONE[1], *arguments),
+            _nothing_was_refused(environment, started),
+        ]
+    finally:
+        if environment.started_here:
+            with turn():
+                take_down_cluster()
+    return 0 if all(passed) else 1
+
+
+_SIDE_BY_SIDE = ("-n", str(WORKERS), "--dist", "loadgroup")
+
+
+def _tests(name: str, folder: Path, *options: str) -> bool:
+    began = time.monotonic()
+    _say(f"== {name}")
+    command = [sys.executable, "-m", "pytest", "-q", "--durations=8", str(folder), *options]
+    passed = subprocess.run(command, check=False).returncode == 0
+    _say(f"== {name}: {'passed' if passed else 'FAILED'} after {time.monotonic() - began:.0f} s")
+    return passed
+
+
+def _rights_are_used(environment: Environment, started: datetime) -> bool:
+    """Whether the operator has exactly the rights that it used; says which it has too many, and what gives it more."""
+    if not environment.is_local:
+        _say("== rights: not looked at, because the audit log of this cluster is not here")
+        return True
+    namespace = environment.operator_namespace
+    chart = _installed(environment)
+    given = rights.granted(chart, namespace, OPERATOR_RELEASE)
+    try:
+        made = _requests(environment, started)
+    except rights.LogIncomplete as incomplete:
+        _say(f"== rights: {incomplete}")
+        return False
+    bindings = environment.get("clusterrolebindings")["items"] + environment.get("rolebindings", "-A")["items"]
+    problems = [
+        *(
+            f"never used, so take it out of the chart, or test what needs it: {right}"
+            for right in _superfluous(given, made)
+        ),
+        *(f"named as unused, and used: {right}" for right in USED_ELSEWHERE if right not in rights.unused(given, made)),
+        *(f"refused: {request}" for request in rights.refused(made)),
+        *(f"allowed by something that is not the chart's: {request}" for request in rights.beyond(given, made)),
+        *(
+            f"bound beside the chart: {one}"
+            for one in rights.other_bindings(bindings, chart, namespace, OPERATOR_RELEASE)
+        ),
+    ]
+    summary = f"{len(given)} granted, {len(given) - len(rights.unused(given, made))} used, by {len(made)} requests to different objects"
+    _say("\n".join([f"== rights: {summary}", *(f"   {problem}" for problem in problems)]))
+    return not problems
+
+
+def _nothing_was_refused(environment: Environment, started: datetime) -> bool:
+    if not environment.is_local:
+        return True
+    found = rights.refused(_requests(environment, started))
+    _say("\n".join([f"== refused requests of the operator: {len(found)}", *(f"   {request}" for request in found)]))
+    return not found
+
+
+def _superfluous(given: frozenset[Right], made: frozenset[rights.Request]) -> Sequence[Right]:
+    return [right for right in rights.unused(given, made) if right not in USED_ELSEWHERE]
+
+
+def _requests(environment: Environment, started: datetime) -> frozenset[rights.Request]:
+    user = rights.account(environment.operator_namespace, OPERATOR_RELEASE)
+    return rights.requests(rights.events(paths.audit_log(), started, user))
+
+
+def _installed(environment: Environment) -> list[dict[str, Any]]:
+    """The objects of the operator's release, as the chart made them."""
+    text = environment.helm("get", "manifest", OPERATOR_RELEASE, "--namespace", environment.operator_namespace)
+    return [dict(manifest) for manifest in yaml.safe_load_all(text) if manifest]
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Failure as failure:
+        sys.exit(f"e2e: {failure}")

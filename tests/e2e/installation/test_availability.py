@@ -1,0 +1,137 @@
+"""Two replicas: one leads, the other waits, and neither a killed leader nor a drained node stops a rollout."""
+
+import asyncio
+import json
+import time
+
+import pytest
+
+from examples.tumor_screening.environment import AUDIT_VOLUME
+from examples.tumor_screening.people import modelward
+from tests.e2e import policies
+from tests.e2e.installed import Installed
+from tests.e2e.kubectl import Refused
+from tests.e2e.policies import ERRORS
+from tests.e2e.scene import MODEL, Scene, assert_unharmed
+
+# A crashed leader is waited for as long as its Lease says, and a retry or two.
+CRASH_LIMIT = 15 + 5
+# One that ends in good order gives its Lease back.
+EVICTION_LIMIT = 10
+BUDGET = "policy/v1"
+
+
+@pytest.fixture(scope="module")
+async def two_replicas(installed: Installed) -> Installed:
+    """Two replicas that share the volume of the audit trail, and keep records in the cluster for seconds only."""
+    values = {"replicas": 2, "audit": {"keepInCluster": "5s"}}
+    if installed.environment.audit_export is not None:
+        values["audit"]["export"] = {
+            "directory": {"enabled": True, "existingClaim": AUDIT_VOLUME, "accessMode": "ReadWriteMany"}
+        }
+    await installed.upgrade(values, "--reuse-values")
+    await installed.until_ready(2)
+    return installed
+
+
+async def test_one_replica_leads_and_both_are_ready_on_a_single_node(two_replicas: Installed) -> None:
+    pods = {pod["metadata"]["name"]: pod for pod in await two_replicas.until_ready(2)}
+    leader = await two_replicas.until_led_by_another("")
+    said = {name: await _metrics(two_replicas, name) for name in pods}
+
+    assert {name for name, page in said.items() if "modelward_operator_is_leader 1.0" in page} == {leader}
+    # Spread where there is where to, and no reason to stay Pending where there is not.
+    spec = pods[leader]["spec"]
+    assert set(spec["affinity"]["podAntiAffinity"]) == {"preferredDuringSchedulingIgnoredDuringExecution"}
+    assert {rule["whenUnsatisfiable"] for rule in spec["topologySpreadConstraints"]} == {"ScheduleAnyway"}
+
+
+async def test_a_killed_leader_is_followed_by_the_other_replica_in_the_middle_of_a_canary(
+    scene: Scene, two_replicas: Installed
+) -> None:
+    model = await scene.establish("v1", policies.canary(ERRORS, weights=(20, 50), at_least="6s"), "v2")
+    leader = await two_replicas.leader()
+
+    async with scene.clients(rate=30) as clients:
+        await model.ask_for("v2")
+        await model.until_stage("v2", "Canary", weight=20, within=90)
+        await scene.kubectl("delete", "pod", leader, "-n", two_replicas.namespace, "--force", "--grace-period=0")
+        killed_at = time.monotonic()
+        successor = await two_replicas.until_led_by_another(leader, within=CRASH_LIMIT)
+        print(f"led by {successor} {time.monotonic() - killed_at:.1f} s after {leader} was killed")
+        await model.until_rest("v2", within=120)
+
+    assert_unharmed(clients)
+    assert model.actions("v2") == ["RolloutStarted", "StageEntered", "WeightChanged", "Promoted", "WatchPassed"]
+    await _assert_pruned_and_whole(scene, two_replicas)
+
+
+async def test_a_drained_node_takes_one_replica_at_a_time(two_replicas: Installed) -> None:
+    await two_replicas.until_ready(2)
+    leader = await two_replicas.leader()
+    other = next(name for pod in await two_replicas.pods() if (name := pod["metadata"]["name"]) != leader)
+
+    await _evict(two_replicas, leader)
+    evicted_at = time.monotonic()
+    with pytest.raises(Refused, match="disruption budget"):
+        await _evict(two_replicas, other)
+    assert await two_replicas.until_led_by_another(leader, within=EVICTION_LIMIT) == other
+    print(f"led by {other} {time.monotonic() - evicted_at:.1f} s after {leader} was evicted")
+
+    await two_replicas.until_ready(2)
+    await _evict(two_replicas, other)
+    await two_replicas.until_led_by_another(other, within=EVICTION_LIMIT)
+
+
+async def _evict(installed: Installed, pod: str) -> None:
+    """What ``kubectl drain`` asks for."""
+    path = f"/api/v1/namespaces/{installed.namespace}/pods/{pod}/eviction"
+    eviction = {
+        "apiVersion": BUDGET,
+        "kind": "Eviction",
+        "metadata": {"name": pod, "namespace": installed.namespace},
+    }
+    # The budget counts the pods in its own time.
+    for _ in range(20):
+        try:
+            await installed.kubectl("create", "--raw", path, "--filename=-", given=json.dumps(eviction))
+        except Refused as refusal:
+            if "still being processed" not in str(refusal):
+                raise
+            await asyncio.sleep(0.5)
+        else:
+            return
+
+
+async def _metrics(installed: Installed, pod: str) -> str:
+    return await installed.kubectl(
+        "get", "--raw", f"/api/v1/namespaces/{installed.namespace}/pods/{pod}:8080/proxy/metrics"
+    )
+
+
+async def _assert_pruned_and_whole(scene: Scene, installed: Installed) -> None:
+    """Records leave the cluster when the export has them, and the chain is whole in the cluster and in the export."""
+    export = scene.environment.audit_export
+    if export is None:
+        return
+    records = await scene.watch("modelauditrecords")
+    await records.sight_of(lambda sight: sight.kind_of_event == "DELETED", "a record that has left the cluster")
+    left = [item["spec"]["seq"] for item in await scene.kubectl.items("modelauditrecords", "-n", scene.namespace)]
+    assert left == list(range(min(left), max(left) + 1))
+    key = export.parent / "audit-public-key.pem"
+    key.write_bytes(scene.environment.audit_public_key())
+    asked = (
+        "audit",
+        "verify",
+        "--model",
+        MODEL,
+        "-n",
+        scene.namespace,
+        "--from",
+        str(export),
+        "--public-key",
+        str(key),
+    )
+    said = await asyncio.to_thread(modelward, *asked, kubeconfig=scene.environment.kubeconfig)
+    assert said.code == 0, said.text
+    assert "whole" in said.text

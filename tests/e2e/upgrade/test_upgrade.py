@@ -1,0 +1,106 @@
+"""The operator is exchanged in the middle of a canary, and nobody but the operator's own pod notices."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from examples.tumor_screening.environment import OPERATOR_RELEASE
+from examples.tumor_screening.people import modelward
+from tests.e2e import policies
+from tests.e2e.installed import Installed
+from tests.e2e.policies import ERRORS
+from tests.e2e.scene import MODEL, FollowedModel, Scene, assert_unharmed, gate
+from tests.e2e.upgrade.release import Release
+
+# Longer at the first weight than an upgrade takes, so that it happens there.
+STAGES: policies.Stages = {
+    "canary": {
+        "interval": "1s",
+        "steps": [{"weight": 20, "minDuration": "40s"}, {"weight": 50, "minDuration": "4s"}],
+        "gates": [ERRORS],
+    }
+}
+
+
+@pytest.mark.parametrize("way", ["upgrade", "rollback"])
+async def test_a_canary_goes_on_where_it_was_when_the_operator_is_exchanged(
+    way: str, scene: Scene, installed: Installed, previous: Release, present: Release
+) -> None:
+    values = await installed.values()
+    await _install(installed, previous, values)
+    if way == "rollback":
+        await _install(installed, present, values)
+    before, after = (previous, present) if way == "upgrade" else (present, previous)
+    model = await scene.establish("v1", STAGES, "v2")
+    pods = await scene.watch("pods")
+    deployments = await scene.watch("deployments")
+
+    async with scene.clients(rate=40) as clients:
+        await model.ask_for("v2")
+        await model.until_stage("v2", "Canary", weight=20, within=90)
+        status = await model.until(lambda status: _samples(status) > 20, "some evidence")
+        assert await _images(installed) == {before.image}
+
+        seen = len(model.watched.sights)
+        if way == "upgrade":
+            await _install(installed, present, values)
+        else:
+            await installed.helm("rollback", OPERATOR_RELEASE, "--wait", "--timeout=3m")
+        assert await _images(installed) == {after.image}
+        # Not before the new one has gathered evidence of its own is this about anything.
+        at_exchange = _samples(model.status)
+        going_on = await model.until(lambda status: _samples(status) > at_exchange, "more evidence")
+        assert going_on["rollout"]["step"] == 0, "the operator was exchanged later than at the first weight"
+        await model.until_rest("v2", within=120)
+
+    started = status["rollout"]
+    for shown in _in_canary(model, since=seen):
+        kept = ("version", "digest", "policyDigest", "startedAt", "stage", "stageEnteredAt", "trafficSince")
+        assert {key: shown["rollout"].get(key) for key in kept} == {key: started.get(key) for key in kept}
+    samples = [_samples(shown) for shown in _in_canary(model)]
+    assert samples == sorted(samples), "evidence was lost"
+    shares = [split.get("v2", 0) for _, split in model.splits()]
+    assert shares == [0, 20, 50, 100]
+    assert model.actions("v2") == ["RolloutStarted", "StageEntered", "WeightChanged", "Promoted", "WatchPassed"]
+    assert_unharmed(clients)
+    _assert_untouched(pods.objects, deployments.objects)
+    await _assert_whole(scene)
+
+
+async def _install(installed: Installed, release: Release, values: dict[str, Any]) -> None:
+    """The definitions first, as the documentation says."""
+    await installed.upgrade_definitions(release.charts)
+    await installed.upgrade(values | {"image": release.image_values}, chart=release.charts / OPERATOR_RELEASE)
+
+
+async def _images(installed: Installed) -> set[str]:
+    return {container["image"] for pod in await installed.pods() for container in pod["spec"]["containers"]}
+
+
+def _assert_untouched(pods: Sequence[dict[str, Any]], deployments: Sequence[dict[str, Any]]) -> None:
+    """One pod for each version, from one template, that never restarted; and a Deployment that nobody wrote again."""
+    for version in ("v1", "v2"):
+        own = [pod for pod in pods if pod["metadata"]["labels"]["modelward.dev/version"] == version]
+        assert len({pod["metadata"]["uid"] for pod in own}) == 1, version
+        assert len({pod["metadata"]["labels"]["pod-template-hash"] for pod in own}) == 1, version
+        assert [container["restartCount"] for container in own[-1]["status"]["containerStatuses"]] == [0], version
+        written = [one for one in deployments if one["metadata"]["name"] == f"{MODEL}-{version}"]
+        assert {one["metadata"]["generation"] for one in written} == {1}, version
+
+
+async def _assert_whole(scene: Scene) -> None:
+    asked = ("audit", "verify", "--model", MODEL, "-n", scene.namespace)
+    said = await asyncio.to_thread(modelward, *asked, kubeconfig=scene.environment.kubeconfig)
+    assert said.code == 0, said.text
+    assert "whole" in said.text
+
+
+def _in_canary(model: FollowedModel, since: int = 0) -> list[dict[str, Any]]:
+    statuses = [sight.object.get("status") or {} for sight in model.watched.sights[since:]]
+    return [status for status in statuses if (status.get("rollout") or {}).get("stage") == "Canary"]
+
+
+def _samples(status: Any) -> int:
+    return int(gate(status, "errors", "v2").get("samples", 0))
