@@ -33,7 +33,7 @@ api: $(READY) ## Schemas, conflicts and kills, on a real kube-apiserver; metrics
 	$(PYTEST) tests/api tests/sources tests/archive tests/health
 
 e2e: $(READY) ## The whole product on a whole cluster, which is started and stopped
-	$(PYTEST) -n 4 --dist loadgroup tests/e2e
+	@$(PYTHON) -m tests.e2e
 
 lint: $(READY) ## Format, style, types, layers, generated files
 	@ruff format --check .
