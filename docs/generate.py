@@ -22,8 +22,10 @@ from modelward.api.gates import Gate
 from modelward.api.schema import KINDS, Kind, Schema, custom_resource_definition, structural
 from modelward.api.types import API_VERSION
 from modelward.cli.main import app
+from modelward.diagnosis.checks import CHECKS
 
 FOLDER = Path(__file__).resolve().parent
+CHECKS_PAGE = FOLDER / "how-to" / "check-an-installation.md"
 BEGIN = "<!-- written by docs/generate.py: begin -->"
 END = "<!-- written by docs/generate.py: end -->"
 _NOTE = "<!-- Written by `python docs/generate.py`; edit {source} instead. -->\n\n"
@@ -68,6 +70,7 @@ def pages() -> Mapping[Path, str]:
         reference / "metrics.md": _NOTE.format(source="operator/modelward/runtime") + observed.metrics_page(),
         reference / "alerts.md": _NOTE.format(source="charts/modelward/alerts") + observed.alerts_page(),
         **{path: _filled(path.read_text("utf-8"), text) for path, text in observed.runbooks().items()},
+        CHECKS_PAGE: _filled(CHECKS_PAGE.read_text("utf-8"), _render_checks()),
     }
 
 
@@ -76,6 +79,12 @@ def _filled(page: str, text: str) -> str:
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
+
+
+def _render_checks() -> str:
+    lines = ["| Check | What is asked | What you have to be allowed to read |", "| --- | --- | --- |"]
+    lines += [f"| `{check.name}` | {_cell(check.asks)} | {_cell(check.reads)} |" for check in CHECKS]
+    return "\n".join(lines) + "\n"
 
 
 def _render_kind(kind: Kind) -> str:
