@@ -73,10 +73,9 @@ def doctor(
 
 def _print(console: Console, findings: Sequence[Finding]) -> None:
     for finding in findings:
-        line = Text(f"{_WORDS[finding.level]:<{_WIDTH}}  ", style=_STYLES[finding.level])
-        line.append(f"{finding.check:<{_NAME_WIDTH}}  ", style="bold")
-        line.append(_sentence(finding.message), style="none")
-        console.print(line, soft_wrap=True)
+        level = (f"{_WORDS[finding.level]:<{_WIDTH}}  ", _STYLES[finding.level])
+        check = (f"{finding.check:<{_NAME_WIDTH}}  ", "bold")
+        console.print(Text.assemble(level, check, _sentence(finding.message)), soft_wrap=True)
         if finding.remedy:
             remedy = Text(f"{'':<{_WIDTH + _NAME_WIDTH + 4}}")
             console.print(remedy.append(f"> {clean(finding.remedy)}", style="cyan"), soft_wrap=True)

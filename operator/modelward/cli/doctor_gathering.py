@@ -35,7 +35,7 @@ SIDE_BY_SIDE = 12
 POD_SECONDS = 5.0
 """How long a pod may take to answer; the API server itself has the usual time."""
 
-FORBIDDEN, ABSENT = 403, 404
+FORBIDDEN, ABSENT, UNAVAILABLE = 403, 404, 503
 _NOT_SERVED = "the cluster does not serve a kind that this needs: see definitions"
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -101,7 +101,8 @@ def gather(cluster: Cluster, release: str, scope: str, operator_namespace: str, 
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         readings = _Readings(pool, progress)
         begin = readings.begin
-        operators = begin(lambda: _operators(cluster, operator_namespace))
+        everywhere = begin(lambda: _operators(cluster, ALL_NAMESPACES))
+        operators = begin(lambda: _chosen(cluster, operator_namespace, everywhere.result()))
         clocks = begin(lambda: _clocks(cluster))
         definitions = begin(lambda: _definitions(cluster))
         guards = begin(lambda: _guards(cluster))
@@ -122,6 +123,7 @@ def gather(cluster: Cluster, release: str, scope: str, operator_namespace: str, 
             clocks=clocks.result(),
             definitions=definitions.result(),
             operators=operators.result(),
+            everywhere=everywhere.result(),
             pods=own.pods,
             events=own.events,
             last_words=own.last_words,
@@ -216,16 +218,18 @@ def _all(facts: Mapping[Right, Fact[bool]]) -> Fact[Mapping[Right, bool]]:
     return unseen or Seen({right: fact.value for right, fact in facts.items()})
 
 
-def _operators(cluster: Cluster, namespace: str) -> tuple[Operator, ...]:
-    """The oldest first. Whoever may not look everywhere is shown the usual namespace."""
-    try:
-        found = cluster.list(DEPLOYMENTS, namespace or ALL_NAMESPACES, SELECTOR)
-    except ClusterError as error:
-        if namespace or error.status != FORBIDDEN:
-            raise
-        found = cluster.list(DEPLOYMENTS, DEFAULT_NAMESPACE, SELECTOR)
+def _operators(cluster: Cluster, within: str) -> tuple[Operator, ...]:
+    """The oldest first."""
+    found = cluster.list(DEPLOYMENTS, within, SELECTOR)
     oldest_first = sorted(found, key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"]))
     return tuple(operator_of(each) for each in oldest_first)
+
+
+def _chosen(cluster: Cluster, namespace: str, everywhere: Fact[tuple[Operator, ...]]) -> tuple[Operator, ...]:
+    """Those of the namespace that was named, else all. Whoever may not look everywhere is shown the usual namespace."""
+    if isinstance(everywhere, Seen) and not namespace:
+        return everywhere.value
+    return _operators(cluster, namespace or DEFAULT_NAMESPACE)
 
 
 def _clocks(cluster: Cluster) -> Clocks:
@@ -350,7 +354,15 @@ def _metrics(cluster: Cluster, own: Operator, pod: Object) -> tuple[str, str]:
     """By way of the API server, as `kubectl get --raw` would ask."""
     name = pod["metadata"]["name"]
     path = PODS.path(own.namespace, f"{name}:{own.port}", "proxy/metrics")
-    return name, cluster.page(path, timeout=POD_SECONDS).text
+    try:
+        return name, cluster.page(path, timeout=POD_SECONDS).text
+    except ClusterError as error:
+        if error.status == FORBIDDEN:
+            raise
+        why = f"the API server does not reach port {own.port} of pod {name}, which has the operator's metrics"
+        raise ClusterError(
+            f"{why}: let it in (networkPolicy.metricsFrom), or read them from a Prometheus", UNAVAILABLE
+        ) from error
 
 
 def _any(facts: Iterable[Fact[tuple[str, str]]]) -> Fact[Mapping[str, str]]:

@@ -58,7 +58,7 @@ class Access:
 class Installation:
     """A cluster with modelward in it, or with what should be modelward. Objects are as the API server has them.
 
-    `operators` are all that were found, the one that is looked at first.
+    `operators` are those of the namespace that was named, or of all; the one that is looked at comes first.
     """
 
     release: str  # of whoever asks
@@ -67,6 +67,7 @@ class Installation:
     clocks: Fact[Clocks]
     definitions: Fact[Mapping[str, Object | None]]  # CustomResourceDefinitions by name, ours and HTTPRoute's
     operators: Fact[tuple[Operator, ...]]
+    everywhere: Fact[tuple[Operator, ...]]  # the operators of all namespaces
     pods: Fact[Objects]  # of the operator
     events: Fact[Objects]  # warnings in the operator's namespace
     last_words: Mapping[str, str]  # the end of the log of a pod that keeps ending, by the pod's name

@@ -201,7 +201,10 @@ def audit(found: Installation) -> Iterator[Said]:
             )
         )
     signing = "signing:" in found.configuration.value["data"]["audit.yaml"] if found.configuration.value else False
-    if signing and not _sum(read, "modelward_audit_checkpoints_signed"):
+    exported = _sum(read, "modelward_audit_exported_records_total")
+    if (
+        signing and exported and not _sum(read, "modelward_audit_checkpoints_signed")
+    ):  # the first record brings the first checkpoint
         said.append(
             problem(
                 "checkpoints are to be signed, and the operator cannot use the key of audit.signing.secretName", logs

@@ -44,12 +44,12 @@ def policies(found: Installation) -> Iterator[Said]:
         yield problem(
             f"no LifecyclePolicy applies to {names([each.where for each in without])} (tier {names(tiers)}; there are:"
             f" {names([policy.metadata.name for policy in known]) or 'none'}): their rollouts do not begin",
-            "install policies of the chart (policies.install), or one whose spec.appliesTo names tier and namespace",
+            "install the policies of the chart (policies.install), or one whose spec.appliesTo names tier and namespace",
         )
     elif not known and not unreadable:
         yield warning("there is no LifecyclePolicy: no Model could be rolled out", _install_policies(found))
     elif not unreadable:
-        yield ok(f"{len(known)} policies, and one for each of {len(found.models.value)} Models")
+        yield ok(f"{names([policy.metadata.name for policy in known])}; one applies to each Model")
 
 
 def approvers(found: Installation) -> Iterator[Said]:

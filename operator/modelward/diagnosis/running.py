@@ -50,7 +50,7 @@ def _pods(found: Installation, own: Operator) -> Iterator[Said]:
     if not ailing and own.available < own.wanted:
         say = warning if own.available else problem
         yield say(
-            f"{own} has {own.available} of {count(own.wanted, 'pod')} available: the others are only just starting, or cannot be made",
+            f"{own} has {own.available} of {count(own.wanted, 'pod')} available: what lacks is only just starting, or cannot be made",
             _kubectl(own, f"describe deployment {own.name}"),
         )
     elif not ailing:
@@ -119,7 +119,8 @@ def release(found: Installation) -> Iterator[Said]:
 
 
 def alone(found: Installation) -> Iterator[Said]:
-    own, others = found.operator, found.operators.value[1:]
+    own = found.operator
+    others = [each for each in found.everywhere.value if (each.namespace, each.name) != (own.namespace, own.name)]
     if others:
         yield problem(
             f"{own} is not alone: {names([str(each) for each in others])} would work on the same Models, and the admission policies let one"

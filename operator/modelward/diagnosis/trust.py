@@ -24,6 +24,7 @@ def admission(found: Installation) -> Iterator[Said]:
     own, live = found.operator, found.admission.value
     wrong = problem_of(live, own.username)
     if wrong is not None:
-        yield problem(f"no approval counts: {wrong}", own.set_value("admission.enabled=true"))
+        remedy = own.set_value("admission.enabled=true") if own.helm_release else own.apply_again
+        yield problem(f"no approval counts: {wrong}", remedy)
     else:
         yield ok(f"{len(NAMES)} policies and their bindings, unedited, for {own.username}")

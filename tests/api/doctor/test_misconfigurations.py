@@ -233,7 +233,7 @@ MOST_LIKELY = {
         without(f"{ADMISSION}/validatingadmissionpolicybindings/modelward-approvals"),
         "admission",
         ("no approval counts", "ValidatingAdmissionPolicyBinding modelward-approvals is missing"),
-        "admission.enabled=true",
+        "kubectl apply --server-side --force-conflicts -k deploy/kustomize/base",
     ),
     "nobody was given the role of an approver": Misconfiguration(
         without(f"{APPROVERS}/risk-approvers"),
@@ -335,7 +335,7 @@ OTHERS = {
         changed(f"{ADMISSION}/validatingadmissionpolicies/modelward-status", set_spec(failurePolicy="Ignore")),
         "admission",
         ("ValidatingAdmissionPolicy modelward-status is not as this release makes it", "(failurePolicy)"),
-        "admission.enabled=true",
+        "kubectl apply --server-side --force-conflicts -k deploy/kustomize/base",
     ),
     "no policy is for the tier of a Model": Misconfiguration(
         without(named("high")),

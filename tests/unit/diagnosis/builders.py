@@ -43,6 +43,7 @@ def healthy() -> Installation:
         clocks=Seen(Clocks(NOW, NOW)),
         definitions=Seen(definitions()),
         operators=Seen((OPERATOR,)),
+        everywhere=Seen((OPERATOR,)),
         pods=Seen((pod(),)),
         events=Seen(()),
         last_words={},

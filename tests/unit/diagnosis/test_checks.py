@@ -290,7 +290,7 @@ CASES = {
     ),
     "a second operator": Case(
         "alone",
-        but(operators=(OPERATOR, replace(OPERATOR, namespace="team-a", helm_release="theirs"))),
+        but(everywhere=(OPERATOR, replace(OPERATOR, namespace="team-a", helm_release="theirs"))),
         PROBLEM,
         ("Deployment team-a/modelward",),
         "helm uninstall theirs -n team-a",
@@ -729,9 +729,15 @@ CASES = {
     ),
     "a signing key that cannot be used": Case(
         "audit",
-        but(configuration=configuration(audit=S3), metrics={"x": "modelward_audit_checkpoints_signed 0\n"}),
+        but(
+            configuration=configuration(audit=S3),
+            metrics={"x": "modelward_audit_checkpoints_signed 0\nmodelward_audit_exported_records_total 3\n"},
+        ),
         PROBLEM,
         ("cannot use the key of audit.signing.secretName",),
+    ),
+    "a signing key that was not needed yet": Case(
+        "audit", but(configuration=configuration(audit=S3), metrics={"x": "modelward_audit_checkpoints_signed 0\n"}), OK
     ),
     "a webhook that fails": Case(
         "webhooks",
