@@ -34,7 +34,11 @@ TABLE = {
         "status:status",
         "Say what goes on with a Model and what to do; or with all Models, those that need somebody first.",
     ),
+    "history": Entry(
+        "history:history", "Say what happened to a Model, newest first: what, when, after how long, who, and why."
+    ),
     "explain": Entry("explain:explain", "Show why a version was let go on, was held, or failed."),
+    "retry": Entry("retry:retry", "Print the one line to commit so that a version that failed is tried again."),
     "approvals": Entry(
         "approvals:approvals", "List what waits for approval, in which role, and whether you may give it."
     ),
