@@ -1,6 +1,7 @@
 """The connection of all commands, with a real API server: what it reads and creates, and what it says when it cannot."""
 
 import pathlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -40,6 +41,20 @@ def test_a_dry_run_is_checked_and_keeps_nothing(cluster):
     assert cluster.get(CONFIG_MAPS, "one") is None
     with pytest.raises(ClusterError, match=r'unknown field "spec\.nonsense"'):
         cluster.dry_run_create(MODELS, {"metadata": {"name": "bare"}, "spec": {"nonsense": 1}})
+
+
+def test_a_page_comes_as_it_is_with_the_servers_time(cluster):
+    page = cluster.page("/readyz")
+    assert page.text == "ok"
+    assert page.date is not None and abs(page.date - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_a_page_that_is_not_there_or_not_allowed_is_told_apart_by_its_status(cluster, api_server):
+    with pytest.raises(ClusterError) as absent:
+        cluster.page("/apis/nobody.example/v1")
+    with pytest.raises(ClusterError, match="Ask who runs the cluster for that right") as refused:
+        connect("ada", api_server.kubeconfig).page("/api/v1/nodes")
+    assert (absent.value.status, refused.value.status) == (404, 403)
 
 
 def test_the_name_of_the_caller_is_that_of_the_context(api_server):

@@ -11,8 +11,9 @@ from modelward.governance.admission import SETTLING
 
 LEASE_EXPIRES = timedelta(seconds=30)
 """Twice the term of the Lease: whoever takes over has done so by then."""
-NOTICEABLE = timedelta(seconds=3)
-"""What a difference of clocks has to exceed; half of it is what two stamps in whole seconds can differ by."""
+NOTICEABLE = timedelta(seconds=5)
+"""What a difference of clocks has to exceed: a renewal may be on its way for four seconds, and is stamped in whole ones."""
+_HALF = timedelta(seconds=0.5)
 SETTLED = timedelta(minutes=1)
 
 _PULL = {"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"}
@@ -163,7 +164,7 @@ def clock(found: Installation) -> Iterator[Said]:
     here = clocks.here - clocks.server
     said = []
     if renewed and written:
-        ahead = datetime.fromisoformat(renewed) - written
+        ahead = datetime.fromisoformat(renewed) - written - _HALF
         if abs(ahead) > NOTICEABLE:
             say = problem if abs(ahead) > SETTLING else warning
             said.append(

@@ -310,13 +310,13 @@ CASES = {
     "a holder whose clock is an hour behind": Case("leader", but(lease=lease(ahead=-3600)), OK, ("leads",)),
     "an operator whose clock is ahead": Case(
         "clock",
-        but(lease=lease(ahead=90)),
+        but(lease=lease(ahead=90.5)),
         PROBLEM,
         ("the operator's clock is 90 s ahead of",),
         "set the clock (NTP) of the node",
     ),
-    "an operator whose clock is a little behind": Case("clock", but(lease=lease(ahead=-5)), WARNING, ("5 s behind",)),
-    "stamps in whole seconds": Case("clock", but(lease=lease(ahead=1.9)), OK),
+    "an operator whose clock is a little behind": Case("clock", but(lease=lease(ahead=-7.5)), WARNING, ("8 s behind",)),
+    "a renewal that was on its way for long": Case("clock", but(lease=lease(ahead=-4)), OK),
     "this machine's clock behind": Case(
         "clock",
         but(clocks=Clocks(NOW - timedelta(minutes=2), NOW)),
