@@ -25,7 +25,7 @@ from modelward.api.model_approval import ModelApproval
 from modelward.api.model_audit_record import ModelAuditRecord
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import ModelVersion
-from modelward.api.status import ModelStatus, VersionStatus
+from modelward.api.status import NOT_OBSERVED, ModelStatus, VersionStatus
 from modelward.api.types import GROUP, VERSION, ApiModel, as_map, format_duration
 
 Schema = dict[str, Any]
@@ -52,6 +52,7 @@ class Kind:
     columns: tuple[Column, ...]
     namespaced: bool = True
     status: type[ApiModel] | None = None
+    awaited: bool = False  # is every object's status written soon, so that its absence means: not yet?
 
     @property
     def name(self) -> str:
@@ -85,6 +86,7 @@ KINDS = (
             _AGE,
         ),
         status=ModelStatus,
+        awaited=True,
     ),
     Kind(
         ModelVersion,
@@ -257,6 +259,8 @@ def _object_schema(kind: Kind) -> Schema:
     if kind.status is not None:
         status = structural(kind.status, defaults=False)
         status["properties"]["conditions"] |= as_map("type")
+        if kind.awaited:
+            status["default"] = {"observedGeneration": NOT_OBSERVED}
         properties["status"] = {**status, "description": "What the operator found and did; written by it alone."}
     else:
         properties["status"] = {"type": "object", "description": "Not used by this kind."}

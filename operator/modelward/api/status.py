@@ -28,6 +28,10 @@ Timestamp = Annotated[datetime, PlainSerializer(format_time, return_type=str)]
 WholeSecond = Annotated[datetime, PlainSerializer(format_second, return_type=str)]
 
 
+NOT_OBSERVED = -1
+"""The generation that the API server gives to a Model's status before there is one: tools that read an absent status as done wait then."""
+
+
 class Stage(StrEnum):
     REGISTERED = "Registered"
     VALIDATION = "Validation"
@@ -286,7 +290,10 @@ class RiskTierStatus(ApiModel):
 class ModelStatus(ApiModel):
     """The state machine's memory and the user's picture of it."""
 
-    observed_generation: int = Field(default=0, description="The generation of the spec this speaks of.")
+    observed_generation: int = Field(
+        default=NOT_OBSERVED,
+        description="The generation of the spec this speaks of; -1 before the operator has seen the first one.",
+    )
     stage: str = Field(default="", description="Stage of the candidate, or of what serves.", max_length=64)
     weight: int | None = Field(default=None, description="The candidate's share of users' requests in percent.")
     gates_summary: str = Field(default="", description="Gates passed of all, and what the others lack.", max_length=128)

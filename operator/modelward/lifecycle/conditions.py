@@ -1,7 +1,7 @@
 """The conditions of a Model and of a ModelVersion, derived from what is known; times move only when a status flips."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from modelward.api import reasons
@@ -17,6 +17,11 @@ from modelward.lifecycle.snapshot import Problem, Snapshot, latch_of_requested
 
 Truth = Literal["True", "False", "Unknown"]
 Finding = tuple[Truth, str, str]  # status, reason, message
+
+ARRIVAL_GRACE = timedelta(minutes=1)
+"""How long what a Model refers to may come later than the Model itself."""
+
+_ARRIVES = frozenset({reasons.VERSION_NOT_FOUND, reasons.POLICY_MISSING, reasons.BASELINE_MISSING})
 
 
 def conditions_of(
@@ -41,8 +46,7 @@ def conditions_of(
         "RollbackTargetReady": _rollback_target_ready(s, status),
         **_challengers_shadowed(s, status),
         "SpecValid": ("False", problem.reason, problem.message) if problem else ("True", reasons.VALID, ""),
-        "Reconciling": _progressing(outcome),
-        "Stalled": _stalled(status, outcome, problem, ready),
+        **_for_tools(s, status, outcome, problem, ready),
         **register.conditions(facts),
         "ApprovalsTrusted": _approvals_trusted(s),
     }
@@ -128,6 +132,39 @@ def _ready(s: Snapshot, status: ModelStatus, outcome: Outcome, problem: Problem 
 
 def _progressing(outcome: Outcome) -> Finding:
     return ("True" if outcome.progressing else "False"), outcome.reason, outcome.message
+
+
+def _for_tools(
+    s: Snapshot, status: ModelStatus, outcome: Outcome, problem: Problem | None, ready: Finding
+) -> dict[str, Finding]:
+    """What tools such as Flux go by (kstatus): never both of them True, and neither beside Ready=True.
+
+    Stalled fails what waits for the Model at once, so that it is not said of what arrives a moment later from the same commit.
+    """
+    stalled = _stalled(status, outcome, problem, ready)
+    if problem and stalled[0] == "True" and _may_still_come(s, problem):
+        return {
+            "Reconciling": ("True", problem.reason, problem.message),
+            "Stalled": ("False", problem.reason, ""),
+        }
+    moving = outcome.progressing and stalled[0] != "True" and ready[0] != "True"
+    return {"Reconciling": ("True" if moving else "False", outcome.reason, outcome.message), "Stalled": stalled}
+
+
+def _may_still_come(s: Snapshot, problem: Problem) -> bool:
+    """Is something missing that may be on its way, and not for long yet?
+
+    For how long is told by two conditions: SpecValid turned False when it was first missed, or Stalled did when another spec came.
+    """
+    known = {condition.type: condition for condition in s.status.conditions}
+    valid, stalled = known.get("SpecValid"), known.get("Stalled")
+    if problem.reason not in _ARRIVES:
+        return False
+    if valid is None or stalled is None or valid.status != "False":
+        return True
+    if valid.observed_generation < s.model.metadata.generation:
+        return True
+    return s.now < max(valid.last_transition_time, stalled.last_transition_time) + ARRIVAL_GRACE
 
 
 def _stalled(status: ModelStatus, outcome: Outcome, problem: Problem | None, ready: Finding) -> Finding:

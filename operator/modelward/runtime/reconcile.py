@@ -90,6 +90,7 @@ class Reconciler:
         findings["SpecValid"] = ("False", reasons.SCHEMA_INVALID, str(error))
         findings["Ready"] = ("False", reasons.SPEC_INVALID, str(error))
         findings["Stalled"] = ("True", reasons.SCHEMA_INVALID, str(error))
+        findings["Reconciling"] = ("False", reasons.SCHEMA_INVALID, str(error))
         conditions = with_times(findings, status.conditions, self._clock.now(), generation)
         said = status.model_copy(update={"conditions": conditions, "observed_generation": generation})
         await self._actor.write_unreadable(error.raw, said)

@@ -1,5 +1,6 @@
 """Every condition in every state that it can be in, and times that move only when a status flips."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -92,3 +93,55 @@ def test_a_reason_may_change_while_the_time_stays() -> None:
     after = next(c for c in later.status.conditions if c.type == "SpecValid")
     assert (before.reason, after.reason) == ("VersionNotFound", "VersionChanged")
     assert before.last_transition_time == after.last_transition_time
+
+
+def for_tools(given: Given) -> tuple[bool, bool]:
+    """Reconciling and Stalled, as tools read them."""
+    found = {condition.type: condition.status == "True" for condition in given.decide().status.conditions}
+    return found["Reconciling"], found["Stalled"]
+
+
+UNDER_WAY, GIVEN_UP, NEITHER = (True, False), (False, True), (False, False)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        pytest.param(model().serving("v7"), NEITHER, id="at rest"),
+        pytest.param(judged("Inconclusive"), UNDER_WAY, id="rolling out"),
+        pytest.param(model().serving("v7").failed("v8").requests("v8"), GIVEN_UP, id="rolled back"),
+        pytest.param(model().serving("v7").requests("v8"), UNDER_WAY, id="a version that is not there yet"),
+        pytest.param(model().serving("v7").requests("v8").without_a_policy("PolicyLoosened", "asks for less"), UNDER_WAY, id="and a gate that is wrong"),
+        pytest.param(model().serving("v7").version("v8").requests("v8").without_a_policy("PolicyLoosened", "asks for less"), GIVEN_UP, id="a gate that is wrong"),
+        pytest.param(model().serving("v7").suspended(), NEITHER, id="suspended"),
+        pytest.param(model().serving("v7").requests(None), NEITHER, id="nothing is requested"),
+        pytest.param(model().serving("v7", ready=0), NEITHER, id="its pods are gone"),
+    ],
+)  # fmt: skip
+def test_tools_are_told_whether_it_is_under_way_or_given_up(given: Given, told: tuple[bool, bool]) -> None:
+    assert for_tools(given) == told
+
+
+def test_what_is_missing_is_waited_for_as_long_as_it_may_come_with_the_same_commit() -> None:
+    """And again after every new spec: the commit that repairs one may be as early as the first."""
+    given = model().serving("v7").requests("v8")
+    first = given.decide()
+    soon = given.after(first).later(seconds=59)
+    assert for_tools(soon) == UNDER_WAY
+    late = soon.after(soon.decide()).later(seconds=1)
+    assert for_tools(late) == GIVEN_UP
+    corrected = late.after(late.decide()).later(minutes=30).requests("v9")
+    metadata = corrected.s.model.metadata.model_copy(update={"generation": 4})
+    corrected = replace(
+        corrected, s=replace(corrected.s, model=corrected.s.model.model_copy(update={"metadata": metadata}))
+    )
+    assert for_tools(corrected) == UNDER_WAY
+    again = corrected.after(corrected.decide())
+    assert for_tools(again.later(seconds=59)) == UNDER_WAY
+    assert for_tools(again.later(seconds=60)) == GIVEN_UP
+
+
+def test_never_are_both_said_nor_one_beside_ready() -> None:
+    for given, _ in STATES.values():
+        found = {condition.type: condition.status for condition in given.decide().status.conditions}
+        assert [found["Ready"], found["Reconciling"], found["Stalled"]].count("True") <= 1, found

@@ -306,7 +306,7 @@ CASES: dict[str, Case] = {
         rules.hold_when_spec_is_invalid,
         model().serving("v7").requests("v8"),
         weights(v7=100) & candidate(None) & condition("SpecValid", False, "VersionNotFound") & condition("Ready", False, "SpecInvalid")
-        & condition("Serving", True, "ProductionAvailable") & condition("Stalled", True, "VersionNotFound"),
+        & condition("Serving", True, "ProductionAvailable"),
     ),
     "what is requested serves: nothing to do": Case(
         rules.rest_when_the_requested_version_serves,
