@@ -25,6 +25,7 @@ from modelward.cli.main import app
 from modelward.diagnosis.checks import CHECKS
 
 FOLDER = Path(__file__).resolve().parent
+RIGHTS_PAGE = FOLDER / "security.md"
 CHECKS_PAGE = FOLDER / "how-to" / "check-an-installation.md"
 BEGIN = "<!-- written by docs/generate.py: begin -->"
 END = "<!-- written by docs/generate.py: end -->"
@@ -59,7 +60,7 @@ def pages() -> Mapping[Path, str]:
     """Every page that is written, or written in part, by its path."""
     # As a script, only this folder is where modules are looked for.
     sys.path[:] = dict.fromkeys([*sys.path, str(FOLDER.parent)])
-    from docs import observed, told
+    from docs import granted, observed, told
 
     reference = FOLDER / "reference"
     return {
@@ -70,6 +71,7 @@ def pages() -> Mapping[Path, str]:
         reference / "metrics.md": _NOTE.format(source="operator/modelward/runtime") + observed.metrics_page(),
         reference / "alerts.md": _NOTE.format(source="charts/modelward/alerts") + observed.alerts_page(),
         **{path: _filled(path.read_text("utf-8"), text) for path, text in observed.runbooks().items()},
+        RIGHTS_PAGE: _filled(RIGHTS_PAGE.read_text("utf-8"), granted.rights_table()),
         CHECKS_PAGE: _filled(CHECKS_PAGE.read_text("utf-8"), _render_checks()),
     }
 
