@@ -1,0 +1,86 @@
+"""The chart's NetworkPolicy against the connections that the operator really has. No network plugin here would enforce it."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster import binaries, namespaces
+from cluster.processes import run
+from examples.tumor_screening.environment import OPERATOR_RELEASE
+from tests.e2e import policies
+from tests.e2e.fence import Connection, Peer, connections, lets_in, lets_out
+from tests.e2e.installed import CHARTS, Installed
+from tests.e2e.policies import ERRORS
+from tests.e2e.scene import Scene, gate
+
+FENCED = {
+    "enabled": True,
+    "metricsFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+}
+KNOWN = {"name": "known", "query": {"source": "platform", "query": "count(up)", "min": 1}}
+
+
+async def test_the_policy_has_room_for_every_connection_of_the_operator_and_for_few_others(
+    scene: Scene, installed: Installed
+) -> None:
+    if not installed.environment.is_local:
+        pytest.skip("looks into the network of the local cluster")
+    model = await scene.establish("v1", policies.shadow(ERRORS, KNOWN, at_least="30s"), "v2")
+    async with scene.clients(rate=20):
+        await model.ask_for("v2")
+        for name in ("errors", "known"):
+            await model.until(lambda status, name=name: gate(status, name, "v2").get("result") == "Pass", name)
+        seen = await _connections(installed)
+
+    policy = await _policy(installed)
+    peers = await _peers(installed)
+    assert [
+        one for one in seen if not lets_out(policy, peers.get(one.peer, Peer(one.peer)), one.port, one.protocol)
+    ] == []
+    # All that it is for was seen: the API server, DNS, the pods of models, and Prometheus.
+    kinds = {_kind(one, peers) for one in seen}
+    assert {"port 6443", "port 53", "a model server", "prometheus"} <= kinds
+
+    readers = {peer.namespace for peer in peers.values() if lets_in(policy, peer, 8080, "http")}
+    assert readers == {"monitoring"}
+
+
+def _kind(connection: Connection, peers: dict[str, Peer]) -> str:
+    labels = peers.get(connection.peer, Peer(connection.peer)).labels
+    if "modelward.dev/model" in labels:
+        return "a model server"
+    return labels["app"] if labels.get("app") == "prometheus" else f"port {connection.port}"
+
+
+async def _policy(installed: Installed) -> dict[str, Any]:
+    values = json.dumps({**await installed.values(), "networkPolicy": FENCED})
+    show = ("--show-only=templates/networkpolicy.yaml", "--kube-version", binaries.KUBERNETES_VERSION, "--values=-")
+    chart = str(CHARTS / OPERATOR_RELEASE)
+    rendered = await installed.helm("template", OPERATOR_RELEASE, chart, *show, given=values)
+    return dict(yaml.safe_load(rendered))
+
+
+async def _peers(installed: Installed) -> dict[str, Peer]:
+    """Every pod of the cluster by its address."""
+    spaces = {one["metadata"]["name"]: one["metadata"]["labels"] for one in await installed.kubectl.items("namespaces")}
+    pods = await installed.kubectl.items("pods", "--all-namespaces")
+    return {
+        pod["status"]["podIP"]: Peer(
+            pod["status"]["podIP"],
+            pod["metadata"].get("labels") or {},
+            spaces[pod["metadata"]["namespace"]],
+            pod["metadata"]["namespace"],
+        )
+        for pod in pods
+        if pod["status"].get("podIP")
+    }
+
+
+async def _connections(installed: Installed) -> frozenset[Connection]:
+    (pod,) = await installed.pods()
+    inside = namespaces.entering(namespaces.require_first_process())
+    listing = await asyncio.to_thread(run, [*inside, "conntrack", "-L"])
+    return connections(listing, pod["status"]["podIP"])
