@@ -1,6 +1,6 @@
 """Who decides: a policy for every Model, people who may approve, and a map that tells them from the builders."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,20 +56,32 @@ def approvers(found: Installation) -> Iterator[Said]:
     """Whoever has the right by a wildcard is refused by the admission policies: a role has to be given deliberately."""
     access, asked = found.access.value, _asked(found)
     release = found.operators.value[0].name if found.operators.value else "modelward"
-    nobody = [
-        (namespace, role, policy) for (namespace, role), policy in asked.items() if not holders(access, role, namespace)
-    ]
-    for namespace, role, policy in nobody:
-        yield problem(
+    said = [each for place, policy in asked.items() if (each := _lacking(access, *place, policy, release))]
+    well = (
+        f"somebody may in each of {len(asked)} roles and namespaces"
+        if asked
+        else "no policy of a Model asks for approvals"
+    )
+    yield from said or [ok(well)]
+
+
+def _lacking(access: Access, namespace: str, role: str, policy: str, release: str) -> Said | None:
+    """Why nobody can approve, where nobody can: the role alone does not let anybody create a ModelApproval."""
+    holding = holders(access, role, namespace)
+    command = f"kubectl create rolebinding {role}-approvers -n {namespace} --clusterrole={release}-approver-{role}"
+    if not holding:
+        return problem(
             f"nobody may approve in the role {role!r} in namespace {namespace}, as policy {policy} asks: rollouts there wait for ever",
-            f"kubectl create rolebinding {role}-approvers -n {namespace} --clusterrole={release}-approver-{role} --user=NAME",
+            f"{command} --user=NAME",
         )
-    if not nobody:
-        yield ok(
-            f"somebody may in each of {len(asked)} roles and namespaces"
-            if asked
-            else "no policy of a Model asks for approvals"
-        )
+    if holding & _bound(access, namespace, _creates_approvals):
+        return None
+    kind, name = min(holding)
+    return problem(
+        f"{names([who for _, who in sorted(holding)])} may approve in the role {role!r} in namespace {namespace}, and may not create"
+        " ModelApprovals there",
+        f"{command} --{kind.lower()}={name}",
+    )
 
 
 def identities(found: Installation) -> Iterator[Said]:
@@ -152,7 +164,10 @@ def _knows_nobody(spec: LifecyclePolicySpec) -> bool:
 def _unknown_builders(found: Installation) -> Iterator[Said]:
     by_model = {each.where: each.policy for each in governed(found)}
     for raw in found.versions.value:
-        version = ModelVersion.model_validate(raw)
+        try:
+            version = ModelVersion.model_validate(raw)
+        except ValidationError:
+            continue  # the Model's condition SpecValid says why
         policy = by_model.get(f"{version.metadata.namespace}/{version.spec.model}")
         if policy is None or not roles_of(policy.spec) or _knows_nobody(policy.spec):
             continue
@@ -191,22 +206,31 @@ def _unknown_approvers(found: Installation) -> Iterator[Said]:
 
 def holders(access: Access, role: str, namespace: str) -> set[Subject]:
     """Users and groups to whom a role was given deliberately in a namespace: not by a wildcard, and no machine."""
+    given = _bound(access, namespace, lambda rule: _approves(rule, role))
+    return given - _bound(access, namespace, lambda rule: _approves(rule, None))
+
+
+def _bound(access: Access, namespace: str, fits: Callable[[Mapping[str, Any]], bool]) -> set[Subject]:
+    """Who has a rule that fits in a namespace, by a binding there or in the whole cluster."""
     rules = {
         (each["kind"], _namespace(each), each["metadata"]["name"]): each.get("rules") or () for each in access.roles
     }
-    given: set[Subject] = set()
-    refused: set[Subject] = set()
+    found: set[Subject] = set()
     for binding in access.bindings:
-        where = _namespace(binding)
-        if where not in ("", namespace):
-            continue
-        reference = binding["roleRef"]
+        where, reference = _namespace(binding), binding["roleRef"]
         held = rules.get((reference["kind"], where if reference["kind"] == "Role" else "", reference["name"]), ())
-        if any(_approves(rule, None) for rule in held):
-            refused |= _people(binding)
-        elif any(_approves(rule, role) for rule in held):
-            given |= _people(binding)
-    return given - refused
+        if where in ("", namespace) and any(fits(rule) for rule in held):
+            found |= _people(binding)
+    return found
+
+
+def _creates_approvals(rule: Mapping[str, Any]) -> bool:
+    return (
+        _among(rule, "verbs", "create")
+        and _among(rule, "apiGroups", GROUP)
+        and _among(rule, "resources", "modelapprovals")
+        and not rule.get("resourceNames")  # what is to be created has no name yet
+    )
 
 
 def _approves(rule: Mapping[str, Any], role: str | None) -> bool:

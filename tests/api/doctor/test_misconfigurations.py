@@ -105,6 +105,25 @@ def another_operator() -> Callable[[World], Broken]:
     return broken
 
 
+@contextlib.contextmanager
+def role_without_creation(world: World) -> Iterator[None]:
+    """Somebody wrote a role themselves, in the place of the three that the chart has."""
+    role = f"{RBAC}/clusterroles/own"
+    names = ["reviewer", "independent-validator", "risk"]
+    rule = {
+        "apiGroups": ["modelward.dev"],
+        "resources": ["approvalroles"],
+        "resourceNames": names,
+        "verbs": ["approve"],
+    }
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            stack.enter_context(world.without(f"{APPROVERS}/{name}-approvers"))
+        stack.enter_context(world.added(role, {"rules": [rule]}))
+        stack.enter_context(world.added(f"{APPROVERS}/own", a_binding("own", "grace@example.com")))
+        yield
+
+
 def in_namespaces_only(deployment: Manifest) -> None:
     deployment["spec"]["template"]["spec"]["containers"][0]["args"].append("--namespace=gateways")
 
@@ -351,6 +370,14 @@ OTHERS = {
         "identities",
         ("ModelVersion lending/credit-risk-v1 was built by mallory@example.com",),
         "kubectl edit lifecyclepolicy high",
+    ),
+    "a role of ones own does not let its holder create a ModelApproval": Misconfiguration(
+        role_without_creation,
+        "approvers",
+        (
+            "grace@example.com may approve in the role 'risk' in namespace lending, and may not create ModelApprovals there",
+        ),
+        "kubectl create rolebinding risk-approvers -n lending --clusterrole=modelward-approver-risk --user=grace@example.com",
     ),
     "an approver is not in the map": Misconfiguration(
         added(f"{APPROVERS}/more", a_binding("modelward-approver-risk", "eve@example.com")),

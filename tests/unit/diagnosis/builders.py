@@ -112,6 +112,7 @@ def configuration(sources: str = "", **files: str) -> Manifest:
 
 def access(*users: str, role: str = "risk", namespace: str = "lending", **rule: Any) -> Access:
     """People who hold a role of the chart's in a namespace, or in all of them; with other rules where they are given."""
+    creates = {"apiGroups": ["modelward.dev"], "resources": ["modelapprovals"], "verbs": ["create"]}
     given = {
         "apiGroups": ["modelward.dev"],
         "resources": ["approvalroles"],
@@ -126,7 +127,9 @@ def access(*users: str, role: str = "risk", namespace: str = "lending", **rule: 
         "roleRef": {"kind": "ClusterRole", "name": f"approver-{role}"},
         "subjects": subjects,
     }
-    return Access(({"kind": "ClusterRole", "metadata": {"name": f"approver-{role}"}, "rules": [given]},), (binding,))
+    return Access(
+        ({"kind": "ClusterRole", "metadata": {"name": f"approver-{role}"}, "rules": [given, creates]},), (binding,)
+    )
 
 
 def policy(

@@ -83,6 +83,11 @@ def attached(listener: Manifest, namespace_labels: Manifest | None = None, **rou
     return but(gateways={("gateways", "public"): gateway(**listener)}, namespaces=names, models=(own,))
 
 
+def bare(given: Access) -> Access:
+    """Only the first rule of each role."""
+    return replace(given, roles=tuple({**role, "rules": role["rules"][:1]} for role in given.roles))
+
+
 def monitor(kind: str, **labels: str) -> Manifest:
     return {"kind": kind, "metadata": {"name": "modelward", "labels": labels}}
 
@@ -422,6 +427,13 @@ CASES = {
     ),
     "the right to reject only": Case(
         "approvers", but(access=access(verbs=["reject"])), PROBLEM, ("nobody may approve",)
+    ),
+    "a role of ones own that lets nobody create a ModelApproval": Case(
+        "approvers",
+        but(access=bare(access())),
+        PROBLEM,
+        ("grace@example.com may approve in the role 'risk' in namespace lending, and may not create ModelApprovals",),
+        "--clusterrole=modelward-approver-risk --user=grace@example.com",
     ),
     "an approver with a wildcard besides": Case(
         "approvers",
@@ -809,6 +821,10 @@ def test_a_healthy_installation_is_ok_in_every_check() -> None:
     found = examine(healthy())
     assert [each for each in found if each.level is not OK] == []
     assert [each.check for each in found] == [check.name for check in CHECKS]
+
+
+def test_a_version_that_cannot_be_read_is_left_to_its_models_condition() -> None:
+    assert of("identities", but(versions=({**version(), "spec": {"replicas": "many"}},)))[0].level is OK
 
 
 def test_every_check_has_a_case_that_is_not_ok() -> None:
