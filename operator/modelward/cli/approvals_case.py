@@ -101,11 +101,15 @@ def read_model(cluster: Cluster, name: str) -> tuple[Model, ModelStatus]:
     """
     raw = cluster.get(MODELS, name)
     if raw is None:
-        raise Failure(
-            f"there is no Model {cluster.namespace}/{name}: `kubectl get models -A` lists them; --namespace chooses"
-            " another place."
-        )
+        raise no_model(cluster, name)
     return parsed(Model, raw), parsed(ModelStatus, raw.get("status") or {}, named=name)
+
+
+def no_model(cluster: Cluster, name: str) -> Failure:
+    """What is said of a Model that is not there, by every command that names one."""
+    return Failure(
+        f"there is no Model {cluster.namespace}/{name}: `kubectl get models -A` lists them; --namespace chooses another place."
+    )
 
 
 def read_case(cluster: Cluster, name: str, version: str, now: datetime) -> Case:

@@ -19,7 +19,8 @@ from modelward.cli.approvals import untrusted
 from modelward.cli.approvals_case import Case, as_decided, read_case, read_model
 from modelward.cli.approvals_rights import Rights
 from modelward.cli.approvals_shown import label, show
-from modelward.cli.cluster import Cluster, ClusterError, Context, Kubeconfig, Namespace, Object, connect
+from modelward.cli.cluster import Cluster, ClusterError, Context, Kubeconfig, ModelName, Namespace, Object, connect
+from modelward.cli.completion import version_names
 from modelward.cli.explain_text import clean, console_for_output
 from modelward.cli.failure import Failure
 
@@ -53,9 +54,14 @@ class _Draft:
 
 
 def approve(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the Model.")],
+    model: ModelName,
     version: Annotated[
-        str, typer.Option("--version", help="A version. [default: the one in flight, else the one that is asked for]")
+        str,
+        typer.Option(
+            "--version",
+            help="A version. [default: the one in flight, else the one that is asked for]",
+            autocompletion=version_names,
+        ),
     ] = "",
     role: Annotated[
         str, typer.Option("--role", help="The role to decide in. [default: the only one that lacks and that you have]")

@@ -20,7 +20,7 @@ from kubernetes import client, config
 from urllib3.exceptions import HTTPError
 
 from modelward.api.resources import Resource
-from modelward.cli.completion import context_names, namespace_names
+from modelward.cli.completion import context_names, model_names, namespace_names
 from modelward.cli.failure import Failure
 
 Object = dict[str, Any]
@@ -39,6 +39,10 @@ Kubeconfig = Annotated[
 Namespace = Annotated[
     str,
     typer.Option("--namespace", "-n", help="A namespace. [default: the kubeconfig's]", autocompletion=namespace_names),
+]
+
+ModelName = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Name of the Model.", autocompletion=model_names, show_default=False)
 ]
 
 ALL_NAMESPACES = "*"

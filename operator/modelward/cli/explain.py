@@ -7,12 +7,13 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from modelward.api.model import Model
 from modelward.api.model_version import Baseline, ModelVersion
-from modelward.api.resources import CONFIG_MAPS, MODEL_VERSIONS, MODELS
-from modelward.api.status import ModelStatus, VersionStatus
+from modelward.api.resources import CONFIG_MAPS, MODEL_VERSIONS
+from modelward.api.status import VersionStatus
 from modelward.api.types import Record
-from modelward.cli.cluster import Cluster, Context, Kubeconfig, Namespace, connect
+from modelward.cli.approvals_case import read_model
+from modelward.cli.cluster import Cluster, Context, Kubeconfig, ModelName, Namespace, connect
+from modelward.cli.completion import version_names
 from modelward.cli.explain_html import report
 from modelward.cli.explain_text import console_for_output, print_explanation
 from modelward.cli.failure import Failure
@@ -25,9 +26,14 @@ from modelward.traffic.names import child_name
 
 
 def explain(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the Model.")],
+    model: ModelName,
     version: Annotated[
-        str, typer.Option("--version", help="A version. [default: the one being judged, else the last that was]")
+        str,
+        typer.Option(
+            "--version",
+            help="A version. [default: the one being judged, else the last that was]",
+            autocompletion=version_names,
+        ),
     ] = "",
     monitoring: Annotated[
         bool, typer.Option("--monitoring", help="Explain the monitoring of what serves instead of a rollout.")
@@ -67,17 +73,8 @@ def explain(
 
 
 def _explanation(cluster: Cluster, name: str, version: str, monitoring: bool) -> Explanation:
-    raw = cluster.get(MODELS, name)
+    model, status = read_model(cluster, name)
     where = f"{cluster.namespace}/{name}"
-    if raw is None:
-        raise Failure(
-            f"there is no Model {where}: `kubectl get models -A` lists them; --namespace chooses another place."
-        )
-    try:
-        model = Model.model_validate(raw)
-        status = ModelStatus.model_validate(raw.get("status") or {})
-    except ValidationError as error:
-        raise Failure(f"Model {where} cannot be read by this release, {_first(error)}: use the operator's.") from error
     if monitoring:
         if status.monitoring is None:
             raise Failure(

@@ -14,7 +14,8 @@ from modelward.api.model import Model
 from modelward.api.resources import MODELS
 from modelward.api.status import ModelStatus, Stage
 from modelward.api.types import format_duration, parse_duration
-from modelward.cli.cluster import Cluster, ClusterError, Context, Kubeconfig, Namespace, connect
+from modelward.cli.cluster import Cluster, ClusterError, Context, Kubeconfig, ModelName, Namespace, connect
+from modelward.cli.completion import version_names
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
 from modelward.cli.output import As, Output, print_next
@@ -42,8 +43,10 @@ class Goal(StrEnum):
 
 
 def gate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="The Model.")],
-    version: Annotated[str, typer.Option("--version", help="The version that was committed.")],
+    model: ModelName,
+    version: Annotated[
+        str, typer.Option("--version", help="The version that was committed.", autocompletion=version_names)
+    ],
     goal: Annotated[
         Goal, typer.Option("--for", help="The stage that it has to come to.", case_sensitive=False)
     ] = Goal.PRODUCTION,

@@ -17,8 +17,8 @@ from modelward.api.resources import MODEL_AUDIT_RECORDS
 from modelward.api.status import ModelStatus, WeightStatus
 from modelward.cli.approvals_case import read_model
 from modelward.cli.called import called_as
-from modelward.cli.cluster import Cluster, Context, Kubeconfig, Namespace, connect
-from modelward.cli.completion import model_names, version_names
+from modelward.cli.cluster import Cluster, Context, Kubeconfig, ModelName, Namespace, connect
+from modelward.cli.completion import version_names
 from modelward.cli.explain_text import bare_table, clean, console_for_output
 from modelward.cli.failure import Failure
 from modelward.cli.output import As, Output, print_data
@@ -47,7 +47,7 @@ class Step:
 
 
 def history(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the Model.", autocompletion=model_names)],
+    model: ModelName,
     audit: Annotated[
         bool, typer.Option("--audit", help="All of it, from the audit records in the cluster: also of years ago.")
     ] = False,

@@ -9,15 +9,18 @@ from modelward.api.model_approval import Decision
 from modelward.cli.approvals_case import read_case, read_model
 from modelward.cli.approvals_rights import Rights
 from modelward.cli.approve import create, role_to_decide_in
-from modelward.cli.cluster import Context, Kubeconfig, Namespace, connect
+from modelward.cli.cluster import Context, Kubeconfig, ModelName, Namespace, connect
+from modelward.cli.completion import version_names
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
 
 
 def reject(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the Model.")],
+    model: ModelName,
     reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the audit trail.")],
-    version: Annotated[str, typer.Option("--version", help="A version. [default: the one in flight]")] = "",
+    version: Annotated[
+        str, typer.Option("--version", help="A version. [default: the one in flight]", autocompletion=version_names)
+    ] = "",
     role: Annotated[
         str, typer.Option("--role", help="The role to decide in. [default: the only one of the policy that you have]")
     ] = "",

@@ -15,7 +15,8 @@ from modelward.api.status import PendingApproval
 from modelward.api.types import GROUP, VERSION
 from modelward.cli.approvals_case import Case, read_case
 from modelward.cli.approvals_shown import label
-from modelward.cli.cluster import Context, Kubeconfig, Namespace, Object, connect
+from modelward.cli.cluster import Context, Kubeconfig, ModelName, Namespace, Object, connect
+from modelward.cli.completion import version_names
 from modelward.cli.explain_text import clean, console_for_output
 from modelward.cli.failure import Failure
 from modelward.governance.identities import builder_of, builders_of, team_in_common
@@ -25,9 +26,14 @@ YOURSELF = "YOUR-USER-NAME"
 
 
 def request(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the Model.")],
+    model: ModelName,
     version: Annotated[
-        str, typer.Option("--version", help="A version. [default: the one in flight, else the one that is asked for]")
+        str,
+        typer.Option(
+            "--version",
+            help="A version. [default: the one in flight, else the one that is asked for]",
+            autocompletion=version_names,
+        ),
     ] = "",
     standing: Annotated[
         bool, typer.Option("--standing", help="Show what approves routine retrains in advance instead.")

@@ -15,8 +15,7 @@ from modelward.api.reasons import REJECTED
 from modelward.api.status import FailedVersion, ModelStatus
 from modelward.cli.approvals_case import read_model
 from modelward.cli.called import called_as
-from modelward.cli.cluster import Context, Kubeconfig, Namespace, connect
-from modelward.cli.completion import model_names
+from modelward.cli.cluster import Context, Kubeconfig, ModelName, Namespace, connect
 from modelward.cli.explain_text import clean
 from modelward.cli.failure import Failure
 from modelward.cli.lint import read_manifests
@@ -42,7 +41,7 @@ class Retry:
 
 
 def retry(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the Model.", autocompletion=model_names)],
+    model: ModelName,
     files: Annotated[
         list[Path] | None,
         typer.Option("--file", "-f", help="The manifest, or a folder that has it; may be repeated."),

@@ -10,10 +10,10 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from modelward.api.resources import MODELS
+from modelward.cli.approvals_case import no_model
 from modelward.cli.cluster import ALL_NAMESPACES, Cluster, Context, Kubeconfig, Namespace, Object, connect
 from modelward.cli.completion import model_names
 from modelward.cli.explain_text import console_for_output
-from modelward.cli.failure import Failure
 from modelward.cli.output import As, Output, print_data, print_next
 from modelward.cli.status_read import InForce, overview, row, subject_of
 from modelward.cli.status_tree import is_plain, line, picture, table
@@ -75,7 +75,7 @@ def status(
 def _show(cluster: Cluster, name: str, output: Output) -> None:
     raw = cluster.get(MODELS, name)
     if raw is None:
-        raise _absent(cluster, name)
+        raise no_model(cluster, name)
     shown = overview(subject_of(raw, InForce(cluster)), datetime.now(UTC))
     if output is not Output.TABLE:
         print_data(shown, output)
@@ -164,11 +164,5 @@ def _what_goes_on(raw: Object, output: Output) -> Any:
 def _only(cluster: Cluster, name: str, seen: Seen) -> Object:
     found = next(iter(seen.objects.values()), None)
     if found is None:
-        raise _absent(cluster, name)
+        raise no_model(cluster, name)
     return found
-
-
-def _absent(cluster: Cluster, name: str) -> Failure:
-    return Failure(
-        f"there is no Model {cluster.namespace}/{name}: `kubectl get models -A` lists them; --namespace chooses another place."
-    )

