@@ -1,6 +1,6 @@
 """Builds the pinned programs once, into a cache whose keys are their pins.
 
-A program's key covers its module's go.mod and go.sum, its build flags and the version of Go, so that a changed pin builds
+A program's key covers its module's go.mod, go.sum and own sources, its build flags and the version of Go, so that a changed pin builds
 that module again and nothing else. A file appears under its key only when it is complete and has answered with its version.
 """
 
@@ -105,6 +105,8 @@ TEST_PROGRAMS: tuple[GoProgram, ...] = (
         "github.com/argoproj/argo-cd/v3/cmd",
         version_arguments=("version", "--client", "--short"),
     ),
+    # Says how Flux judges an object, by the libraries that Flux waits with; a minute on two cores.
+    GoProgram("kstatus", "kstatus", "modelward.dev/cluster/tools/kstatus"),
     # kubectl's package manager, and what its index checks a manifest with.
     GoProgram("krew", "krew", "sigs.k8s.io/krew/cmd/krew", version_arguments=("version",)),
     GoProgram(
@@ -174,7 +176,8 @@ def gateway_chart() -> Path:
 def key(program: GoProgram) -> str:
     """Changes exactly when the program would."""
     pins = [(program.folder / name).read_bytes() for name in ("go.mod", "go.sum")]
-    return digest(*pins, "\0".join((program.package, *program.build_flags)).encode(), go_version().encode())
+    own = [source.read_bytes() for source in sorted(program.folder.glob("*.go"))]
+    return digest(*pins, *own, "\0".join((program.package, *program.build_flags)).encode(), go_version().encode())
 
 
 def digest(*parts: bytes) -> str:

@@ -36,6 +36,16 @@ def test_a_changed_pin_changes_its_own_key_and_no_other(program: GoProgram) -> N
     assert binaries.key(other) == other_before
 
 
+def test_a_changed_source_of_our_own_changes_its_key_and_no_other(program: GoProgram) -> None:
+    other = dataclasses.replace(program, module="other")
+    source = program.folder / "main.go"
+    source.write_text("package main\n")
+    before, other_before = binaries.key(program), binaries.key(other)
+    source.write_text("package main\n\nfunc main() {}\n")
+    assert binaries.key(program) != before
+    assert binaries.key(other) == other_before
+
+
 @pytest.mark.parametrize(
     "change",
     [
