@@ -12,13 +12,14 @@ import string
 from pathlib import Path
 
 from cluster import binaries, images, locks, network, packages, paths, progress, workloads
-from cluster.processes import Failure, run
+from cluster.processes import Failure, run, wait_until
 
 NAMESPACE = "argocd"
 PROGRAM = "argocd"
 _MODULE = "github.com/argoproj/argo-cd/v3"
 _RECIPE = paths.TOOL_MODULES / "argocd" / "Dockerfile"
 _DEFINITIONS = ("application-crd.yaml", "appproject-crd.yaml")
+_KINDS = ("applications.argoproj.io", "appprojects.argoproj.io")
 _PARTS = ("deployment/argocd-redis", "deployment/argocd-repo-server", "statefulset/argocd-application-controller")
 _SECONDS_TO_START = 120
 
@@ -67,7 +68,7 @@ def remove() -> None:
         for name in workloads.kubectl("get", "applications.argoproj.io", "-n", NAMESPACE, "--output=name").split():
             nothing = '--patch={"metadata":{"finalizers":null}}'
             workloads.kubectl("patch", name, "-n", NAMESPACE, "--type=merge", nothing)
-        workloads.kubectl("delete", "crd", "applications.argoproj.io", "appprojects.argoproj.io")
+        workloads.kubectl("delete", "crd", *_KINDS)
         workloads.kubectl("delete", "clusterrolebinding", "argocd-application-controller", "--ignore-not-found")
         workloads.kubectl("wait", "--for=delete", f"namespace/{NAMESPACE}", "--timeout=90s")
 
@@ -111,13 +112,20 @@ def _definitions() -> Path:
 
 def _apply_definitions() -> None:
     _apply(f"--filename={_definitions()}")
-    workloads.kubectl(
-        "wait",
-        "--for=condition=Established",
-        "--timeout=30s",
-        "crd/applications.argoproj.io",
-        "crd/appprojects.argoproj.io",
-    )
+    wait_until(_knows_its_kinds, "the definitions of Argo CD", seconds=30)
+
+
+def _knows_its_kinds() -> bool:
+    """Not by `kubectl wait`, which fails on a definition whose conditions are not written yet."""
+    return all(_answers(kind) for kind in _KINDS)
+
+
+def _answers(kind: str) -> bool:
+    try:
+        workloads.kubectl("get", kind, "--all-namespaces")
+    except Failure:
+        return False
+    return True
 
 
 def _apply(*words: str, given: str | None = None) -> None:
