@@ -14,7 +14,7 @@ READY := $(VENV)/.ready
 PYTEST := $(PYTHON) -m pytest -q --durations=8
 export PATH := $(VENV)/bin:$(CACHE)/tools:$(PATH)
 
-.PHONY: help demo test quick unit api e2e lint docs generate cluster-up cluster-down bench-%
+.PHONY: help demo test quick unit api e2e tutorial lint docs generate env cluster-up cluster-down bench-%
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -22,7 +22,7 @@ help: ## List the targets
 demo: $(READY) ## Set everything up and show rollouts of a real model, narrated as they happen
 	@$(PYTHON) -m examples.tumor_screening.demo
 
-test: lint unit api e2e ## Everything: lint, unit, api and e2e layers
+test: lint unit api e2e tutorial ## Everything: lint, unit, api and e2e layers, and the tutorial
 
 quick: lint unit ## Lint and unit tests: no cluster, under 3 minutes
 
@@ -34,6 +34,9 @@ api: $(READY) ## Schemas, conflicts and kills, on a real kube-apiserver; metrics
 
 e2e: $(READY) ## The whole product on a whole cluster, which is started and stopped
 	@$(PYTHON) -m tests.e2e
+
+tutorial: $(READY) ## Every command of docs/tutorial.md, on a cluster that they start and stop
+	$(PYTEST) tests/tutorial
 
 lint: $(READY) ## Format, style, types, layers, generated files
 	@ruff format --check .
@@ -55,6 +58,9 @@ generate: $(READY) ## Write the generated files anew
 	@$(PYTHON) -m deploy.health_checks
 	@$(PYTHON) -m deploy.generate
 
+env: $(READY) ## Print what puts modelward, kubectl and helm on a shell's PATH: eval "$(make env)"
+	@echo 'export PATH=$(VENV)/bin:$(CACHE)/tools:$$PATH KUBECONFIG='$$($(PYTHON) -m cluster kubeconfig)
+
 cluster-up: $(READY) ## Start the local Kubernetes, or say that it is up
 	@$(PYTHON) -m cluster up
 
@@ -65,7 +71,7 @@ bench-%: $(READY) ## Run a benchmark of benchmarks/, such as bench-instrument
 	@$(PYTHON) -m benchmarks.bench_$(subst -,_,$*)
 
 $(READY): pyproject.toml constraints.txt
-	@echo "setting up the Python environment (about a minute the first time) ..."
-	@python3 -m venv --clear $(VENV) || { echo "python3 cannot make an environment: apt-get install python3-venv"; exit 1; }
+	@echo "setting up the Python environment (about a minute the first time) ..." >&2
+	@python3 -m venv --clear $(VENV) || { echo "python3 cannot make an environment: apt-get install python3-venv" >&2; exit 1; }
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
 	@touch $@
