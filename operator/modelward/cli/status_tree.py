@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from modelward.cli.explain_text import bare_table, clean
+from modelward.cli.explain_text import clean
 from modelward.cli.status_read import Overview, Row
 from modelward.lifecycle.gates.wording import number
 from modelward.lifecycle.headline import Headline, Urgency, ago
@@ -63,16 +63,16 @@ def table(rows: Sequence[Row], *, plain: bool, problem: str = "") -> RenderableT
     """Many Models, those that need somebody first."""
     if not rows:
         return Text("There are no Models here.")
-    columns = bare_table("MODEL", "SERVES", "CANDIDATE", "STAGE", "WEIGHT", "GATES", "WHAT GOES ON")
+    columns = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for header in ("MODEL", "SERVES", "CANDIDATE", "WHAT GOES ON"):
+        columns.add_column(header, no_wrap=header in ("MODEL", "SERVES"), overflow="fold")
     for each in sorted(rows, key=lambda each: (list(Urgency).index(each.headline.urgency), each.namespace, each.model)):
+        weight = f" {each.weight} %" if each.weight else ""
         columns.add_row(
             clean(f"{each.namespace}/{each.model}"),
             clean(each.production or "-"),
-            clean(each.candidate or "-"),
-            clean(each.stage or "-"),
-            "-" if each.weight is None else f"{each.weight} %",
-            clean(each.gates or "-"),
-            Text(clean(_first_sentence(each.headline.what)), style="" if plain else _URGENCY[each.headline.urgency]),
+            clean(f"{each.candidate} {each.stage}{weight}" if each.candidate else "-"),
+            Text(clean(_short(each.headline.what)), style="" if plain else _URGENCY[each.headline.urgency]),
         )
     old = [Text(f"Old, since the connection broke: {clean(problem)}", style="yellow")] if problem else []
     return Group(columns, *old)
@@ -210,8 +210,3 @@ def _when(at: datetime, now: datetime) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= _TOLD else f"{text[: _TOLD - 3]}..."
-
-
-def _first_sentence(text: str) -> str:
-    head, _, _ = text.partition(": ")
-    return head if head.endswith(".") else f"{head}."
