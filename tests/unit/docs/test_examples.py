@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from pydantic.alias_generators import to_camel
 
+from modelward.lifecycle.gates.registry import KINDS
+from modelward.lifecycle.gates.unimplemented import UnimplementedKind
 from modelward.manifests.documents import read_text
 from modelward.manifests.finding import Finding, Rule
 from modelward.manifests.lint import lint
@@ -23,17 +26,7 @@ PAGES = [
 ELSEWHERE = {Rule.REFERENCE, Rule.NOT_JUDGED}
 """What a page need not show: the objects around, and policies."""
 
-GATES = (
-    "errorRate",
-    "latency",
-    "drift",
-    "predictionDrift",
-    "dataQuality",
-    "query",
-    "evaluation",
-    "quality",
-    "fairness",
-)
+GATES = [to_camel(name) for name, kind in KINDS.items() if not isinstance(kind, UnimplementedKind)]
 
 
 def manifests(page: Path) -> list[Token]:
