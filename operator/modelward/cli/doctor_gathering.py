@@ -35,6 +35,8 @@ SIDE_BY_SIDE = 12
 POD_SECONDS = 5.0
 """How long a pod may take to answer; the API server itself has the usual time."""
 
+_NO_LOG = "unable to retrieve container logs"
+"""What a kubelet answers, as if it were the log, when it has thrown the log away."""
 FORBIDDEN, ABSENT, UNAVAILABLE = 403, 404, 503
 _NOT_SERVED = "the cluster does not serve a kind that this needs: see definitions"
 
@@ -173,9 +175,7 @@ def _of_operator(cluster: Cluster, operators: Fact[tuple[Operator, ...]], readin
     asked = {right: begin(lambda right=right: _has(cluster, own, right)) for right in rights_of(own)}
     running = pods.result().value if isinstance(pods.result(), Seen) else ()
     words = {
-        pod["metadata"]["name"]: begin(lambda pod=pod: _last_words(cluster, pod))
-        for pod in running
-        if _keeps_ending(pod)
+        pod["metadata"]["name"]: begin(lambda pod=pod: _last_words(cluster, pod)) for pod in running if _ended(pod)
     }
     pages = {}
     if _measured_inside(configuration.result()):
@@ -325,17 +325,22 @@ def _has(cluster: Cluster, own: Operator, right: Right) -> bool:
     return bool(cluster.create(_REVIEWS, {"metadata": {}, "spec": spec})["status"]["allowed"])
 
 
-def _keeps_ending(pod: Object) -> bool:
+def _ended(pod: Object) -> bool:
+    """Whether its container has ended, and does not run well since."""
     statuses = (pod.get("status") or {}).get("containerStatuses") or ()
     return any(
-        "waiting" in (each.get("state") or {}) and (each.get("lastState") or {}).get("terminated") for each in statuses
+        not each.get("ready") and any("terminated" in (each.get(when) or {}) for when in ("state", "lastState"))
+        for each in statuses
     )
 
 
 def _last_words(cluster: Cluster, pod: Object) -> str:
     """The last line of the log of the container that ended last: the sentence in it, where the operator wrote it."""
     path = PODS.path(pod["metadata"]["namespace"], pod["metadata"]["name"], "log")
-    line = cluster.page(path, {"previous": "true", "tailLines": "1"}).text.strip()
+    runs = any("running" in (each.get("state") or {}) for each in pod["status"]["containerStatuses"])
+    line = cluster.page(path, {"previous": str(runs).lower(), "tailLines": "1"}).text.strip()
+    if line.startswith(_NO_LOG):
+        return ""
     try:
         logged = json.loads(line)
     except ValueError:

@@ -17,7 +17,7 @@ _HALF = timedelta(seconds=0.5)
 SETTLED = timedelta(minutes=1)
 
 _PULL = {"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"}
-_ENDS = {"CrashLoopBackOff", "RunContainerError"}
+_KILLED = "OOMKilled"
 _UNUSABLE = 2
 """The operator's exit code when a file of its configuration cannot be used."""
 
@@ -65,31 +65,31 @@ def _ailment(pod: Object, found: Installation) -> tuple[str, str] | None:
     if scheduled.get("status") == "False":
         return f"finds no node: {scheduled.get('message', '')}", f"describe pod {name}"
     container: Object = next(iter(status.get("containerStatuses") or ()), {})
-    waiting = (container.get("state") or {}).get("waiting") or {}
-    last = (container.get("lastState") or {}).get("terminated") or {}
+    state = container.get("state") or {}
+    waiting = state.get("waiting") or {}
+    ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated")
     if waiting.get("reason") in _PULL:
         image = pod["spec"]["containers"][0]["image"]
         return f"cannot pull {image}: {waiting.get('message') or waiting['reason']}", f"describe pod {name}"
-    if waiting.get("reason") in _ENDS:
-        return f"{_ended(last)}{_words(found.last_words.get(name))}", f"logs {name} --previous"
+    if ended and (not container.get("ready") or ended.get("reason") == _KILLED):
+        said = _ended(ended, container.get("restartCount", 0))
+        return f"{said}{_words(found.last_words.get(name))}", f"logs {name}"
     if waiting:
         return (
             f"does not start ({waiting.get('reason')}): {waiting.get('message') or _told(pod, found)}",
             f"describe pod {name}",
         )
-    if last.get("reason") == "OOMKilled":
-        return "was killed for want of memory: raise resources.limits.memory of the chart", f"describe pod {name}"
     if container and not container.get("ready"):
         return "runs, and is not ready: it has not read all of its kinds yet", f"logs {name} --tail=20"
     return None
 
 
-def _ended(last: Mapping[str, Any]) -> str:
-    if last.get("exitCode") == _UNUSABLE:
-        return "ends with exit code 2 again and again: a file of its configuration cannot be used"
-    if last.get("reason") == "OOMKilled":
-        return "is killed for want of memory again and again: raise resources.limits.memory of the chart"
-    return f"ends with exit code {last.get('exitCode', 'unknown')} again and again"
+def _ended(ended: Mapping[str, Any], restarts: int) -> str:
+    again = f", and was started again {count(restarts, 'time')}"
+    if ended.get("reason") == _KILLED:
+        return f"was killed for want of memory{again}: raise resources.limits.memory of the chart"
+    why = ": a file of its configuration cannot be used" if ended.get("exitCode") == _UNUSABLE else ""
+    return f"ended with exit code {ended.get('exitCode', 'unknown')}{again}{why}"
 
 
 def _words(last: str | None) -> str:

@@ -240,8 +240,8 @@ MOST_LIKELY = {
             lastState={"terminated": {"exitCode": 2, "reason": "Error"}},
         ),
         "operator",
-        ("ends with exit code 2", "a file of its configuration cannot be used"),
-        f"kubectl -n {SYSTEM} logs {POD} --previous",
+        ("ended with exit code 2", "a file of its configuration cannot be used"),
+        f"kubectl -n {SYSTEM} logs {POD}",
     ),
     "somebody edited the operator's role": Misconfiguration(
         changed(f"{RBAC}/clusterroles/modelward", without_right),

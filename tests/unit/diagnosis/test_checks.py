@@ -70,7 +70,7 @@ def admitted(change: Any) -> Installation:
 
 
 def waiting(reason: str, message: str = "", last: Manifest | None = None) -> Installation:
-    status = {"ready": False, "state": {"waiting": {"reason": reason, "message": message}}}
+    status = {"ready": False, "restartCount": 3, "state": {"waiting": {"reason": reason, "message": message}}}
     return replace(
         with_operator(available=0), pods=Seen((pod(**status, **({"lastState": {"terminated": last}} if last else {})),))
     )
@@ -225,11 +225,23 @@ CASES = {
             last_words={"modelward-x2": "--metrics-config: url"},
         ),
         PROBLEM,
-        ("exit code 2", "its configuration cannot be used", 'its last words: "--metrics-config: url"'),
-        "kubectl -n modelward-system logs modelward-x2 --previous",
+        (
+            "ended with exit code 2, and was started again 3 times: a file of its configuration cannot be used",
+            'its last words: "--metrics-config: url"',
+        ),
+        "kubectl -n modelward-system logs modelward-x2",
     ),
     "a process that fails": Case(
-        "operator", waiting("CrashLoopBackOff", "back-off", {"exitCode": 1}), PROBLEM, ("ends with exit code 1",)
+        "operator", waiting("CrashLoopBackOff", "back-off", {"exitCode": 1}), PROBLEM, ("ended with exit code 1",)
+    ),
+    "a process that has just ended, or was just started again": Case(
+        "operator",
+        replace(
+            with_operator(available=0),
+            pods=Seen((pod(ready=False, restartCount=1, state={"terminated": {"exitCode": 2}}),)),
+        ),
+        PROBLEM,
+        ("ended with exit code 2, and was started again 1 time",),
     ),
     "too little memory": Case(
         "operator",
