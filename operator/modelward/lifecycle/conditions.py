@@ -199,8 +199,10 @@ def _traffic_applied(s: Snapshot, status: ModelStatus, assessment: Assessment) -
     if not s.routed:
         return "True", reasons.SERVICE_SELECTS, "The Service selects the version in production."
     route = s.route
+    if route is None and s.gateway_problem:
+        return "False", reasons.ROUTE_NOT_ACCEPTED, s.gateway_problem
     if route is None:
-        return "False", reasons.ROUTE_NOT_ACCEPTED, "The route is not there yet."
+        return "Unknown", reasons.ROUTE_NOT_ACCEPTED, "The route is not there yet."
     if route.accepted is False or (s.gateway_problem and not route.in_force):
         return "False", reasons.ROUTE_NOT_ACCEPTED, s.gateway_problem or route.message
     if route.resolved is False:

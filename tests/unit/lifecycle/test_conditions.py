@@ -31,6 +31,10 @@ STATES: dict[str, tuple[Given, Expectation]] = {
         model().serving("v7").without_the_route_object().gateway_problem("Gateway 'public' does not exist"),
         condition("Serving", False, "RouteNotAccepted") & says("Serving", "Gateway 'public' does not exist") & condition("TrafficApplied", False, "RouteNotAccepted"),
     ),
+    "the route is about to be made": (
+        model().serving("v7").without_the_route_object(),
+        condition("Serving", False, "RouteNotAccepted") & condition("TrafficApplied", None, "RouteNotAccepted") & says("TrafficApplied", "not there yet"),
+    ),
     "nothing has served yet": (model().version("v1").requests("v1"), condition("Serving", False, "NoProductionVersion") & condition("TrafficApplied", None, "NoTraffic")),
     "the gateway refuses the route": (
         model().serving("v7").route(accepted=False, message="Accepted=False (NotAllowedByListeners): no"),
