@@ -43,6 +43,12 @@ def test_links_to_the_source_lead_to_files_that_are_there(page: Path) -> None:
     assert [path for path in linked if not (REPOSITORY / path).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_blocks_in_lists_are_indented_as_both_a_git_host_and_the_site_read_them(page: Path) -> None:
+    indents = re.findall(r"^( +)```", page.read_text("utf-8"), re.MULTILINE)
+    assert [len(indent) for indent in indents if len(indent) != 4] == []
+
+
 def _leaves(entries: list[Any]) -> Iterator[str]:
     for entry in entries:
         for value in entry.values() if isinstance(entry, dict) else [entry]:
