@@ -201,6 +201,33 @@ async def test_a_spec_that_cannot_be_acted_upon_fails_the_commit_at_once(kube: K
     assert (await world.condition("SpecValid"))[:2] == ("False", "PolicyLoosened")
 
 
+async def test_a_spec_that_this_release_cannot_read_fails_the_commit_also_in_mid_rollout(kube: KubeClient) -> None:
+    """The API server takes whole numbers that no digest can be made of."""
+    world = await serving_world(kube)
+    await world.ask_for("v2")
+    await world.until(in_force("Canary"))
+    gate = {"name": "own", "job": {"seed": 2**53 + 1}, "stages": ["Validation"]}
+    await world.kube.patch(MODELS, world.namespace, MODEL, {"spec": {"gates": [gate]}})
+    waiting = Waiting(world)
+    await waiting.look()
+    await world.look()
+    await waiting.look()
+    assert waiting.story() == [IN_PROGRESS, FAILED]
+    assert (await world.condition("SpecValid"))[:2] == ("False", "SchemaInvalid")
+
+
+async def test_a_status_that_was_lost_is_waited_for_and_found_again(kube: KubeClient) -> None:
+    world = await serving_world(kube)
+    lost = await world.model()
+    del lost["status"]
+    await world.kube.update_status(MODELS, lost)
+    waiting = Waiting(world)
+    await waiting.look()
+    assert waiting.moments[0]["status"] == {"observedGeneration": -1}
+    assert await waiting.settle() == [IN_PROGRESS, CURRENT]
+    assert await world.split() == ({"v1": 100}, {})
+
+
 async def test_a_rollout_that_waits_for_a_person_is_in_progress_for_as_long_as_it_takes(kube: KubeClient) -> None:
     world = await serving_world(kube)
     await world.set_policy(stages_with(canary={"approvals": [{"role": "risk", "beforeWeight": 20}]}))
