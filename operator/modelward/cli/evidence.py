@@ -1,8 +1,7 @@
 """`modelward evidence`: what a version has shown in one environment, as a ModelEvaluation for the next one."""
 
 import operator
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -13,7 +12,6 @@ from rich.console import Console
 from modelward.api.digests import version_digest
 from modelward.api.model import Model
 from modelward.api.model_audit_record import ModelAuditRecordSpec
-from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import ModelVersion, ModelVersionSpec
 from modelward.api.resources import MODEL_VERSIONS
 from modelward.api.status import ModelStatus, format_second
@@ -39,13 +37,8 @@ class NotYet(Failure):
     exit_code = NOT_YET
 
 
-@dataclass(frozen=True)
-class Later:
-    """The environment that the evidence is for, as far as it is known."""
-
-    namespace: str
-    digest: str
-    evaluator: str
+Limit = tuple[str, float, str, Callable[[float, float], bool]]
+"""A metric, its bound, the option that gave it, and how they compare."""
 
 
 def evidence(
@@ -53,12 +46,15 @@ def evidence(
     version: Annotated[str, typer.Option("--version", help="The version, which was promoted in the earlier one.")],
     later_namespace: Annotated[
         str,
-        typer.Option("--for", help="The namespace of the later environment. [default: that of --namespace]"),
+        typer.Option(
+            "--for", help="The namespace of the later environment. [default: that of the earlier one, in --for-context]"
+        ),
     ] = "",
     later_context: Annotated[
         str,
         typer.Option(
-            "--for-context", help="The kubeconfig's context of the later environment. [default: the same cluster]"
+            "--for-context",
+            help="The kubeconfig's context of the later environment. [default: that of the earlier one]",
         ),
     ] = "",
     environment: Annotated[
@@ -93,7 +89,10 @@ def evidence(
     environment, which must be the same build: pods may be sized and placed otherwise, nothing else may differ. It creates nothing:
     hand what it prints to `kubectl create`, as the account that the gate names in `evaluators`.
 
-    Metrics: METRIC_LIST.
+    Metrics: `daysInProduction`, days in which it answered all requests, since it was promoted; `requests`, the most requests that one gate
+    has counted of it; `gatesPassed` and `gatesNotPassed`, by the newest verdict of each gate; `rollbacks`, times that the same content
+    failed there; `incidents`, times that its monitoring has failed since it was promoted; `watchPassed`, 1 when the watch after its
+    promotion is over and was passed, else 0.
 
     Ends with 0 when it is printed; with 1 when there is nothing to show (never promoted there, latched, taken back, another build, an
     audit chain that is not whole) or a cluster refuses; with 2 when the command line is wrong; with 3 when a cluster gives no
@@ -107,40 +106,62 @@ def evidence(
     """
     limits = [*_limits(at_least, "--at-least", operator.ge), *_limits(at_most, "--at-most", operator.le)]
     validity = _duration(valid_for)
-    cluster = connect(context, kubeconfig, namespace)
     now = datetime.now(UTC)
-    served, status = read_model(cluster, model)
+    cluster = connect(context, kubeconfig, namespace)
+    if not later_context and later_namespace in ("", cluster.namespace):
+        raise typer.BadParameter("say which environment it is for, by --for or --for-context", param_hint="--for")
     called = environment or cluster.namespace
-    where = f"{cluster.namespace}/{model}"
-    _refuse_what_proves_nothing(served, status, where)
     sources = Sources(directory, tuple(checkpoints or ()), cluster.namespace, False, context, kubeconfig)
-    records, head = _whole_chain(collect(sources, model), where, read_keys(public_key or ()))
-    try:
-        trial = trials.trial_of(records, status, version, now)
-    except NothingToShow as error:
-        raise Failure(f"{called} shows nothing for it: {error}. It has to be promoted there first.") from error
-    later_cluster = connect(later_context or context, kubeconfig, later_namespace or cluster.namespace)
-    notes: list[str] = []
-    same_place = not later_context and later_cluster.namespace == cluster.namespace
-    here = _version(cluster, model, version)
-    there = here if same_place else _version(later_cluster, model, version)
-    digest = _digest_of_the_same_build(trial, here, there, child_name(model, version), cluster, later_cluster, notes)
-    later = Later(later_cluster.namespace, digest, evaluator or later_cluster.whoami())
-    for name, limit, option, holds in limits:
-        if not holds(trial.metrics[name], limit):
-            raise NotYet(
-                f"{version} in {called}: {name} is {trial.metrics[name]:g}, and {option} asks for {limit:g}. Ask again later."
-            )
+    trial, head = _shown(cluster, sources, read_keys(public_key or ()), model, version, called, now)
+    later = connect(later_context or context, kubeconfig, later_namespace or cluster.namespace)
+    digest, notes = _digest_of_the_same_build(trial, cluster, later, model, version)
+    _refuse_too_little(trial, limits, f"{version} in {called}")
     for note in notes:
         Console(stderr=True, soft_wrap=True).print(f"note: {note}", highlight=False, markup=False)
-    manifest = _manifest(model, version, called, trial, later, head, now, validity, cluster.namespace)
+    manifest = {
+        "apiVersion": API_VERSION,
+        "kind": "ModelEvaluation",
+        "metadata": {
+            "generateName": f"{child_name(model, version)}-environment-{called}-",
+            "namespace": later.namespace,
+        },
+        "spec": {
+            "model": model,
+            "version": version,
+            "versionDigest": digest,
+            "name": f"environment-{called}",
+            "evaluator": evaluator or later.whoami(),
+            "metrics": [{"name": name, "value": value} for name, value in trial.metrics.items()],
+            "at": format_second(now),
+            **({"validUntil": format_second(now + validity)} if validity else {}),
+            "environment": {
+                "name": called,
+                "namespace": cluster.namespace,
+                "versionDigest": trial.digest,
+                "record": head.seq,
+                "recordHash": head.hash,
+            },
+        },
+    }
     typer.echo(yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=120), nl=False)
 
 
-assert evidence.__doc__
-evidence.__doc__ = evidence.__doc__.replace(
-    "METRIC_LIST", "; ".join(f"`{name}`, {meaning}" for name, meaning in METRICS.items())
-)
+def _shown(
+    cluster: Cluster, sources: Sources, keys: tuple[bytes, ...], model: str, version: str, called: str, now: datetime
+) -> tuple[Trial, Head]:
+    """What the version has shown there, and the newest record that says so.
+
+    Raises:
+        Failure: nothing, or nothing that can be believed.
+    """
+    served, status = read_model(cluster, model)
+    where = f"{cluster.namespace}/{model}"
+    _refuse_what_proves_nothing(served, status, where)
+    records, head = _whole_chain(collect(sources, model), where, keys)
+    try:
+        return trials.trial_of(records, status, version, now), head
+    except NothingToShow as error:
+        raise Failure(f"{called} shows nothing for it: {error}. It has to be promoted there first.") from error
 
 
 def _refuse_what_proves_nothing(model: Model, status: ModelStatus, where: str) -> None:
@@ -180,19 +201,15 @@ def _version(cluster: Cluster, model: str, version: str) -> ModelVersionSpec | N
 
 
 def _digest_of_the_same_build(
-    trial: Trial,
-    here: ModelVersionSpec | None,
-    there: ModelVersionSpec | None,
-    name: str,
-    earlier: Cluster,
-    later: Cluster,
-    notes: list[str],
-) -> str:
-    """The digest of the version in the later environment, once it is sure to be what served in the earlier one.
+    trial: Trial, earlier: Cluster, later: Cluster, model: str, version: str
+) -> tuple[str, list[str]]:
+    """The digest of the version in the later environment, once it is sure to be what served in the earlier one; and what to note.
 
     Raises:
         Failure: it is not there yet, is another build, or that cannot be told.
     """
+    name, notes = child_name(model, version), []
+    here, there = _version(earlier, model, version), _version(later, model, version)
     if there is None:
         raise Failure(
             f"there is no ModelVersion {later.namespace}/{name} in the later environment: commit it there first, or correct --for and"
@@ -216,12 +233,11 @@ def _digest_of_the_same_build(
             f"the same build under two digests, because pods are sized or placed otherwise: {trial.digest} in {earlier.namespace},"
             f" {wanted} in {later.namespace}"
         )
-    tagged = unpinned_images(there)
-    if tagged:
+    if tagged := unpinned_images(there):
         notes.append(
             f"{', '.join(tagged)}: named by a tag, which may mean another image in each environment; pin it by digest"
         )
-    return wanted
+    return wanted, notes
 
 
 def _listed(found: Sequence[str]) -> str:
@@ -229,40 +245,13 @@ def _listed(found: Sequence[str]) -> str:
     return shown if len(found) <= _SHOWN else f"{shown}; and {len(found) - _SHOWN} more"
 
 
-def _manifest(
-    model: str, version: str, environment: str, trial: Trial, later: Later, head: Head, now: datetime,
-    validity: timedelta | None, namespace: str,
-) -> dict[str, object]:  # fmt: skip
-    """The evaluation, as the later environment's API server takes it."""
-    spec: dict[str, object] = {
-        "model": model,
-        "version": version,
-        "versionDigest": later.digest,
-        "name": f"environment-{environment}",
-        "evaluator": later.evaluator,
-        "metrics": [{"name": name, "value": value} for name, value in trial.metrics.items()],
-        "at": format_second(now),
-        **({"validUntil": format_second(now + validity)} if validity else {}),
-        "environment": {
-            "name": environment,
-            "namespace": namespace,
-            "versionDigest": trial.digest,
-            "record": head.seq,
-            "recordHash": head.hash,
-        },
-    }
-    about = f"{child_name(model, version)}-environment-{environment}-"
-    manifest: dict[str, object] = {
-        "apiVersion": API_VERSION,
-        "kind": "ModelEvaluation",
-        "metadata": {"generateName": about, "namespace": later.namespace},
-        "spec": spec,
-    }
-    ModelEvaluation.model_validate({**manifest, "metadata": {"name": about}})
-    return manifest
-
-
-Limit = tuple[str, float, str, Callable[[float, float], bool]]
+def _refuse_too_little(trial: Trial, limits: Iterable[Limit], what: str) -> None:
+    """Too little would fail the gate, and bar the version; nothing makes it wait."""
+    for name, limit, option, holds in limits:
+        if not holds(trial.metrics[name], limit):
+            raise NotYet(
+                f"{what}: {name} is {trial.metrics[name]:g}, and {option} asks for {limit:g}. Ask again later."
+            )
 
 
 def _limits(given: list[str] | None, option: str, holds: Callable[[float, float], bool]) -> list[Limit]:

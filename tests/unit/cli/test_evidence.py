@@ -1,6 +1,7 @@
 """`modelward evidence`: what is printed for the next environment, and when nothing is."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from modelward.api.model_version import ModelVersion
 from modelward.cli import audit_sources, evidence
 from modelward.cli.cluster import ClusterError, Objects
 from modelward.cli.main import app
+from modelward.governance.trials import METRICS
 from tests.unit.governance.chains import MODEL, documents_of, entry
 from tests.unit.governance.story import shares
 
@@ -245,6 +247,7 @@ def test_it_prints_nothing_and_ends_with_1_when(environments: Environments, chan
         pytest.param(["--at-most", "daysInProduction=0"], 4, "and --at-most asks for 0", id="too many"),
         pytest.param(["--at-least", "days=7"], 2, "'days' is no metric", id="no metric"),
         pytest.param(["--at-least", "requests"], 2, "gives no number", id="no number"),
+        pytest.param(["--for", "lending"], 2, "say which environment it is for", id="for itself"),
         pytest.param(["--valid-for", "a while"], 2, "is not a duration", id="no duration"),
     ],
 )  # fmt: skip
@@ -255,6 +258,12 @@ def test_a_pipeline_can_ask_again_later_rather_than_hand_over_too_little(
     assert result.exit_code == code, result.output
     assert says in " ".join(result.stderr.split())
     assert bool(result.stdout) is (code == 0)
+
+
+def test_the_help_names_every_metric_and_so_does_the_page() -> None:
+    told = CliRunner().invoke(app, ["evidence", "--help"], env={"COLUMNS": "300", "TERM": "dumb"}).stdout
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "promote-across-environments.md").read_text("utf-8")
+    assert [name for name in METRICS if name not in told or f"`{name}`" not in page] == []
 
 
 def test_a_cluster_without_an_answer_ends_with_3(environments: Environments, monkeypatch: pytest.MonkeyPatch) -> None:
