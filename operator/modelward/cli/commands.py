@@ -27,9 +27,6 @@ class Entry:
 
 
 TABLE = {
-    "baseline": Entry(
-        "baseline:baseline", "Record the training distributions of a model, for its ModelVersion and its server."
-    ),
     "status": Entry(
         "status:status",
         "Say what goes on with a Model and what to do; or with all Models, those that need somebody first.",
@@ -58,6 +55,9 @@ TABLE = {
     "report": Entry(
         "report:report",
         "Report on the portfolio: every Model, how well candidates flow to production, and what needs attention.",
+    ),
+    "baseline": Entry(
+        "baseline:baseline", "Record the training distributions of a model, for its ModelVersion and its server."
     ),
     "lint": Entry("lint:lint", "Say what is wrong with manifests before they are merged. It needs no cluster."),
     "plan": Entry(

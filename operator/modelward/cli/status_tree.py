@@ -114,9 +114,11 @@ def _interval_bar(low: float, high: float, figure: float | None, bound: float, p
 
 
 def indented(tree: Tree, depth: int = 0) -> RenderableType:
-    """A tree without its lines, for programs that read lines."""
-    inner = [indented(child, depth + 1) for child in tree.children]
-    return Group(Padding(tree.label, (0, 0, 0, _INDENT * depth), expand=False), *inner)
+    """A tree without its lines, for programs that read lines: a sentence stays one, however long."""
+    margin = " " * (_INDENT * depth)
+    label = tree.label
+    shown = Text(margin) + label if isinstance(label, Text) else Padding(label, (0, 0, 0, len(margin)), expand=False)
+    return Group(shown, *(indented(child, depth + 1) for child in tree.children))
 
 
 def _title(shown: Overview) -> str:

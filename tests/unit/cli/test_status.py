@@ -87,6 +87,12 @@ def test_piped_it_is_plain_ascii_and_every_fact_is_one_line():
     ]
 
 
+def test_piped_a_sentence_stays_whole_however_long_it_is():
+    long = "errors rose " * 60
+    given = model().under(ASKS).serving("v7").canary("v8").gate("errors", "Inconclusive", long, **FIGURES)
+    assert any(long.strip() in each for each in drawn(given, width=240, terminal=False))
+
+
 def test_a_gate_that_failed_is_told_under_the_version_that_is_latched():
     text = "\n".join(drawn(failed()))
     assert "v8  Latched in Canary since 0s" in text
@@ -224,8 +230,11 @@ def test_a_line_of_a_log_has_the_sentences_and_the_command():
 
 
 def test_names_of_others_cannot_steer_the_terminal():
-    given = waiting().gate("slow", "Fail", "\x1b[31mred\nsecond line", **FIGURES)
-    assert "\x1b" not in "\n".join(drawn(given))
+    said = "\x1b[31mred\nsecond line"
+    given = model().under(ASKS).serving("v7").canary("v8").gate("errors", "Inconclusive", said, **FIGURES)
+    text = "\n".join(drawn(given))
+    assert "?[31mred?second line" in text
+    assert "\x1b" not in text
 
 
 def test_no_colours_are_wanted_by_some_people(monkeypatch):
