@@ -1,16 +1,18 @@
 """What the gates say now: evidence folded with the newest readings, and one row per gate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from modelward.api.gates import Gate
 from modelward.api.lifecycle_policy import Monitoring
-from modelward.api.status import GateStatus, ModelStatus, Stage, format_time
+from modelward.api.status import GateStatus, ModelStatus, Stage, VersionStatus, format_time
 from modelward.api.types import format_duration
 from modelward.lifecycle import evidence as evidence_of
+from modelward.lifecycle import following
 from modelward.lifecycle.evidence import Evidence, Inputs, ShareResult, ShareVerdict
-from modelward.lifecycle.gates.verdict import Verdict
+from modelward.lifecycle.following import Stretch
+from modelward.lifecycle.gates.verdict import Looks, Verdict
 from modelward.lifecycle.monitoring import can_be_kept, gates_of, policy_of
 from modelward.lifecycle.shares import traffic_key
 from modelward.lifecycle.snapshot import Policy, Snapshot
@@ -74,16 +76,19 @@ def answered_as(subject: Subject, gate: Gate) -> str:
 
 def due(s: Snapshot, subject: Subject) -> bool:
     """Is it time for another look at the pods of this version? Monitoring goes on while the Model is suspended: it only reports then."""
+    return is_looked_at(s, subject) and s.now >= next_look(s, subject)
+
+
+def is_looked_at(s: Snapshot, subject: Subject) -> bool:
+    """Are the pods of this version looked at, now or at another time?"""
     if not subject.measured or not subject.gates or s.model.metadata.deletion_timestamp:
         return False
-    if s.model.spec.suspend and not subject.monitoring:
-        return False
-    return s.now >= next_look(s, subject)
+    return bool(subject.monitoring) or not s.model.spec.suspend
 
 
 def next_look(s: Snapshot, subject: Subject) -> datetime:
     """When the next look is due; a clock that was set back does not stop the looks."""
-    known = _known_evidence(s, subject)
+    known = known_evidence(s, subject)
     if known is None or known.evaluated_at is None or known.evaluated_at > s.now:
         return s.now
     return known.evaluated_at + subject.interval
@@ -109,18 +114,24 @@ def assess(s: Snapshot) -> Assessment:
     return Assessment(tuple(rows), folded, share, monitoring, monitored)
 
 
-def gathered(s: Snapshot) -> Snapshot:
-    """The snapshot with its readings folded into the evidence, and nothing judged: for whoever has many readings to go through."""
-    versions = dict(s.versions)
-    for subject in subjects(s):
-        reading = s.readings.get(subject.version) if due(s, subject) else None
-        if reading is None:
-            continue
-        evidence = _fold(s, subject, _known_evidence(s, subject) or _fresh_evidence(s, subject), reading)
-        view = versions[subject.version]
-        changed = replace(view, monitoring=evidence) if subject.monitoring else replace(view, evidence=evidence)
-        versions[subject.version] = changed
-    return replace(s, versions=versions, readings={})
+def follow(s: Snapshot, subject: Subject, at: Sequence[datetime], counted: Looks) -> Stretch | None:
+    """Many looks at a subject in a row, as far as they can be gone through at once; None where it was not looked at yet."""
+    known = known_evidence(s, subject)
+    return known and following.follow(known, at, counted, traffic_key(s.status), subject.gates, _inputs(s, subject))
+
+
+def folded(s: Snapshot, subject: Subject, reading: Reading, incumbent: Reading | None) -> Evidence:
+    """The evidence of a subject after one more look, and nothing judged."""
+    evidence = known_evidence(s, subject) or _fresh_evidence(s, subject)
+    return evidence_of.fold(evidence, reading, incumbent, traffic_key(s.status), subject.gates, _inputs(s, subject))
+
+
+def with_evidence(s: Snapshot, subject: Subject, evidence: Evidence) -> Snapshot:
+    """The snapshot as if newer evidence of a subject had been written, on which nothing was judged yet."""
+    view, what = s.versions[subject.version], "monitoring" if subject.monitoring else "evidence"
+    status = (view.status or VersionStatus()).model_copy(update={what: evidence.to_dict()})
+    changed = replace(view, status=status, **{what: evidence})
+    return replace(s, versions={**s.versions, subject.version: changed})
 
 
 @dataclass(frozen=True)
@@ -137,7 +148,7 @@ def _judged(s: Snapshot, subject: Subject) -> _Judged:
         blank = evidence_of.begin(subject.key, subject.entered_at, "")
         verdicts = evidence_of.judge(blank, subject.gates, _inputs(s, subject))
         return _Judged(_unmoved(s, subject, _rows(s, subject, verdicts)))
-    evidence = _known_evidence(s, subject) or _fresh_evidence(s, subject)
+    evidence = known_evidence(s, subject) or _fresh_evidence(s, subject)
     # A version is also read as the incumbent of another; such a reading lacks series that its own gates need.
     reading = s.readings.get(subject.version) if due(s, subject) else None
     if reading is None and _is_said(s, subject, evidence):
@@ -148,7 +159,10 @@ def _judged(s: Snapshot, subject: Subject) -> _Judged:
         answered = {gate.name for gate in subject.gates if gate.query}  # by a server, and not asked anew
         anew = _rows(s, subject, verdicts)
         return _Judged(tuple(said[row.name] if row.name in answered else row for row in anew), evidence)
-    evidence = evidence_of.bounded(_fold(s, subject, evidence, reading), evidence, _inputs(s, subject), _room(subject))
+    incumbent = _incumbent_reading(s, subject)
+    evidence = evidence_of.bounded(
+        folded(s, subject, reading, incumbent), evidence, _inputs(s, subject), _room(subject)
+    )
     verdicts = evidence_of.judge(evidence, subject.gates, _inputs(s, subject))
     return _Judged(
         _rows(s, subject, verdicts), evidence, evidence_of.recorded(evidence, verdicts, s.now, _room(subject))
@@ -202,7 +216,8 @@ def _monitored(s: Snapshot) -> tuple[Subject, ...]:
     )
 
 
-def _known_evidence(s: Snapshot, subject: Subject) -> Evidence | None:
+def known_evidence(s: Snapshot, subject: Subject) -> Evidence | None:
+    """What was gathered of a subject so far."""
     view = s.versions.get(subject.version)
     known = (view.monitoring if subject.monitoring else view.evidence) if view else None
     return known if known and known.stage_key == subject.key else None
@@ -212,13 +227,11 @@ def _fresh_evidence(s: Snapshot, subject: Subject) -> Evidence:
     return evidence_of.begin(subject.key, s.now, traffic_key(s.status))
 
 
-def _fold(s: Snapshot, subject: Subject, evidence: Evidence, reading: Reading) -> Evidence:
-    incumbent = None
-    if subject.incumbent is not None:
-        at = s.now.timestamp()
-        missing = Reading(subject.incumbent, at, problem=f"version {subject.incumbent} could not be read")
-        incumbent = s.readings.get(subject.incumbent, missing)
-    return evidence_of.fold(evidence, reading, incumbent, traffic_key(s.status), subject.gates, _inputs(s, subject))
+def _incumbent_reading(s: Snapshot, subject: Subject) -> Reading | None:
+    if subject.incumbent is None:
+        return None
+    missing = Reading(subject.incumbent, s.now.timestamp(), problem=f"version {subject.incumbent} could not be read")
+    return s.readings.get(subject.incumbent, missing)
 
 
 def _room(subject: Subject) -> int:

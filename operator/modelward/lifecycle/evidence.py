@@ -211,6 +211,18 @@ def fold(
     )
 
 
+def caught_up(
+    evidence: Evidence, candidate: Reading, incumbent: Reading | None, gates: Sequence[Gate], inputs: Inputs
+) -> Evidence:
+    """The memory with what these readings have counted so far, and nothing folded: for whoever has folded that already."""
+    since = evidence.started_at.timestamp()
+    ours, _ = _advance(_noted(evidence.candidate, candidate), candidate, candidate_series(gates), since)
+    theirs = evidence.incumbent
+    if incumbent is not None:
+        theirs, _ = _advance(_noted(theirs, incumbent), incumbent, incumbent_series(gates), since)
+    return replace(evidence, candidate=ours, incumbent=theirs, terms=_terms(gates, inputs))
+
+
 def bounded(evidence: Evidence, before: Evidence, inputs: Inputs, largest: int = LARGEST) -> Evidence:
     """The memory as far as the API server can store it; beyond, the one before, with the problem noted so that gates are Unknown."""
     size = _size(evidence)
@@ -253,7 +265,7 @@ def judge(evidence: Evidence, gates: Sequence[Gate], inputs: Inputs) -> tuple[Ve
 def remembered(evidence: Evidence, gate: Gate, inputs: Inputs) -> tuple[State, GateContext]:
     """What a gate has gathered, and what else it is judged by: for those who want to see more of it than the verdict."""
     memory = _memory_of(evidence, gate, inputs)
-    return memory.state, _context(gate, memory, inputs)
+    return memory.state, context_of(gate, memory, inputs)
 
 
 def candidate_series(gates: Iterable[Gate]) -> tuple[str, ...]:
@@ -401,7 +413,7 @@ def _fold_gate(evidence: Evidence, gate: Gate, look: Look, before: Increment, in
     memory = _memory_of(evidence, gate, inputs)
     if (evidence.counted_at or evidence.started_at) < evidence.started_at + gate.warmup:
         return memory  # the interval began before the warm-up was over
-    context = replace(_context(gate, memory, inputs), incumbent_lifetime=before)
+    context = replace(context_of(gate, memory, inputs), incumbent_lifetime=before)
     state = kind_for(gate).fold(gate, memory.state, look, context)
     folded = replace(memory, state=state, samples=memory.samples + _requests(look.candidate), looks=memory.looks + 1)
     return folded if gate.window is None else _in_window(evidence, gate, gate.window, folded, inputs)
@@ -416,18 +428,18 @@ def _in_window(evidence: Evidence, gate: Gate, window: timedelta, memory: GateMe
     since = min(memory.since or evidence.counted_at or evidence.started_at, inputs.now)
     over = inputs.now >= since + window
     found = memory.found
-    if not _has_failed(memory):
-        context = replace(_context(gate, memory, inputs), measured_seconds=(inputs.now - since).total_seconds())
+    if not has_failed(memory):
+        context = replace(context_of(gate, memory, inputs), measured_seconds=(inputs.now - since).total_seconds())
         verdict = _spanning(kind_for(gate).judge(gate, memory.state, context), gate, context)
         if over or verdict.result is Result.FAIL:
             found = WindowVerdict(since, inputs.now, verdict)
     if not over:
         return replace(memory, since=since, found=found)
-    fresh = kind_for(gate).start(gate, _context(gate, GateMemory({}), inputs))
+    fresh = kind_for(gate).start(gate, context_of(gate, GateMemory({}), inputs))
     return GateMemory(fresh, since=inputs.now, found=found, track=memory.track)
 
 
-def _has_failed(memory: GateMemory) -> bool:
+def has_failed(memory: GateMemory) -> bool:
     """Has the window that is in progress failed already?"""
     found = memory.found
     return found is not None and found.since == memory.since and found.verdict.result is Result.FAIL
@@ -435,10 +447,11 @@ def _has_failed(memory: GateMemory) -> bool:
 
 def _memory_of(evidence: Evidence, gate: Gate, inputs: Inputs) -> GateMemory:
     known = evidence.gates.get(gate.name)
-    return known or GateMemory(kind_for(gate).start(gate, _context(gate, GateMemory({}), inputs)))
+    return known or GateMemory(kind_for(gate).start(gate, context_of(gate, GateMemory({}), inputs)))
 
 
-def _context(gate: Gate, memory: GateMemory, inputs: Inputs) -> GateContext:
+def context_of(gate: Gate, memory: GateMemory, inputs: Inputs) -> GateContext:
+    """What a gate may look at besides its own state."""
     return GateContext(
         now=inputs.now,
         candidate=inputs.candidate,
@@ -457,7 +470,7 @@ def _context(gate: Gate, memory: GateMemory, inputs: Inputs) -> GateContext:
 
 def _judge(evidence: Evidence, gate: Gate, inputs: Inputs) -> Verdict:
     memory = _memory_of(evidence, gate, inputs)
-    context = _context(gate, memory, inputs)
+    context = context_of(gate, memory, inputs)
     warm_at = evidence.started_at + gate.warmup
     if inputs.now < warm_at:
         sentence = f"{inputs.candidate} warms up for {format_duration(gate.warmup)}, until {warm_at:%H:%M:%S} UTC; nothing counts yet"
@@ -481,7 +494,7 @@ def _standing(memory: GateMemory, newest: Verdict) -> Verdict:
     found = memory.found
     if found is None or memory.since is None:
         return newest
-    if _has_failed(memory):
+    if has_failed(memory):
         return replace(found.verdict, sentence=f"{found.verdict.sentence}; found at {_clock(found.at)}")
     if newest.result in (Result.PASS, Result.FAIL) or not newest.applies:
         return newest

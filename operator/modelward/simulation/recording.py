@@ -15,6 +15,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -57,15 +59,11 @@ class Recording:
         """In the order in which they appear."""
         return tuple(dict.fromkeys(name for interval in self.intervals for name in interval.counted))
 
-    @property
+    @cached_property
     def features(self) -> frozenset[str]:
         """The features that were recorded."""
-        return frozenset(
-            name
-            for interval in self.intervals
-            for counted in interval.counted.values()
-            for name in counted.features
-        )  # fmt: skip
+        every = (counted for interval in self.intervals for counted in interval.counted.values())
+        return frozenset(chain.from_iterable(counted.features for counted in every))
 
     @property
     def began(self) -> datetime:

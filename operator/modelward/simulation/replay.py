@@ -5,16 +5,18 @@ would have made. Where that is the recorded number, the recorded counts are repl
 are drawn with the recorded shares, by a seed. A version cannot show more than was recorded of it: the report says when more
 was drawn.
 
-A month has 43,200 minutes, so that calm ones are not decided one by one: after a while without any change, and while no share
-differs from those before, every reading is folded into the evidence, and one decision is made for many of them. Where that
-decision finds a change, the stretch is gone back to and decided reading by reading. `exact` decides on every reading.
+A month has 43,200 minutes, so that they are not decided one by one. While every gate goes on saying the same at each look, only
+time can change a decision, and what time has changed stays so: one decision is made at the end of a stretch, and where that
+finds a change, the first interval with it is searched by halves. The answer is the same to the last digit as that of `exact`,
+which decides at every interval; each series is drawn by a stream of chance of its own, so that it does not matter how many
+intervals are drawn at once.
 
 What nobody is there to answer is taken as answered: approvals, the demands on the register, and gates whose evidence a
 recording does not have. `left_out` names them. pods start at once, so that no time is spent on that.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,23 +28,36 @@ from modelward.api.lifecycle_policy import LifecyclePolicySpec, RiskTier
 from modelward.api.model import Model
 from modelward.api.model_version import Baseline, FeatureKind, ModelVersionSpec
 from modelward.api.status import ModelStatus, VersionReference
-from modelward.lifecycle.assess import due, gathered, subjects
+from modelward.lifecycle.assess import (
+    Subject,
+    due,
+    folded,
+    follow,
+    is_looked_at,
+    known_evidence,
+    next_look,
+    subjects,
+    with_evidence,
+)
 from modelward.lifecycle.decide import decide
-from modelward.lifecycle.evidence import Evidence
+from modelward.lifecycle.evidence import Evidence, VersionMemory
+from modelward.lifecycle.following import Stretch
+from modelward.lifecycle.gates.verdict import Counts, Looks
 from modelward.lifecycle.plan import Announcement, Plan
 from modelward.lifecycle.policies import policy_digest
 from modelward.lifecycle.snapshot import DeploymentView, Policy, RouteView, Snapshot, VersionView
-from modelward.simulation.recording import Counted, Interval, Recording, Unusable
-from modelward.simulation.stretches import CalmStretches
+from modelward.simulation.columns import FEATURE, LATENCY, Floats, columns_of
+from modelward.simulation.recording import Interval, Recording, Unusable
 from modelward.stats.readings import Binned, PodReading, Reading, Series
 
 MODEL = "simulated"
 LONGEST_GAP = 100_000
 """Intervals without a recording that are lived through between two that have one."""
-CALM_LOOKS = 60
-"""Decisions without a change before a stride."""
-STRIDE = 30
-"""Intervals of a stride, which have one decision."""
+LONGEST_STRETCH = 512
+"""Intervals with one decision at most: some are gone through again where a decision finds a change."""
+Rows = Mapping[str, Mapping[str, Floats]]
+"""By version and series: what was counted since the pods were started, before the first of some intervals and after each."""
+COUNTERS = ("requests", "errors")
 _AT_ONCE = 12
 """Decisions at one moment: each lets pods and routes follow, until nothing follows any more."""
 
@@ -78,7 +93,6 @@ class Outcome:
     began: datetime
     ended: datetime
     decisions: int
-    strides: int  # stretches of STRIDE intervals with one decision
     left_out: tuple[str, ...]
     drawn: Mapping[str, Drawn]
 
@@ -167,12 +181,13 @@ def replay(
     spec, left_out = replayable(policy, recording, baseline)
     # No version is promoted that nothing watches: a monitoring whose gates were all left out is taken to be elsewhere.
     elsewhere = policy.stages.production.monitoring is not None and spec.stages.production.monitoring is None
-    world = _World(name, spec, recording, wanted, incumbent, baseline, seed, watched_elsewhere=elsewhere)
     intervals = tuple(_without_gaps(recording))
-    strides = 0 if exact else _live_in_strides(world, intervals, CalmStretches(intervals, (wanted, incumbent)))
+    world = _World(name, spec, recording, intervals, wanted, incumbent, baseline, seed, watched_elsewhere=elsewhere)
     if exact:
-        for interval in intervals:
-            world.live_through(interval)
+        for at in range(len(intervals)):
+            world.live_through(at)
+    else:
+        _live_in_stretches(world, len(intervals))
     return Outcome(
         candidate=wanted,
         incumbent=incumbent,
@@ -181,43 +196,33 @@ def replay(
         began=recording.began,
         ended=recording.intervals[-1].at,
         decisions=world.decisions,
-        strides=strides,
         left_out=left_out,
         drawn={version: Drawn(world.recorded[version], world.given[version]) for version in world.given},
     )
 
 
-def _live_in_strides(world: "_World", intervals: tuple[Interval, ...], stretches: CalmStretches) -> int:
-    """Live through all intervals; how many strides were made of calm ones."""
-    at, calm_looks, strides, careful_until = 0, 0, 0, 0
-    while at < len(intervals):
-        end = at + STRIDE
-        may_stride = calm_looks >= CALM_LOOKS and at >= careful_until and stretches.are_calm(at, end)
+def _live_in_stretches(world: "_World", intervals: int) -> None:
+    """Live through all intervals, each stretch longer than the one before until something changes."""
+    at, longest = 0, 1
+    suspect: int | None = None  # the end of a stretch that began here, and at whose end something had changed
+    while at < intervals:
+        end = min(at + longest, intervals) if suspect is None else (at + suspect) // 2
+        end = max(end, at + 1)
         before, known = world.memory(), world.picture()
-        for interval in intervals[at : end - 1] if may_stride else ():
-            world.live_calmly_through(interval)
-        world.live_through(intervals[end - 1] if may_stride else intervals[at])
-        looked, changed = world.decisions > before.decisions, world.picture() != known
-        if may_stride and changed:
+        quiet = world.live_quietly_through(at, end - 1)
+        if quiet < end - 1:
+            # Up to there a decision may differ by time alone; the interval after it is decided by itself.
             world.go_back(before)
-            careful_until = end
+            suspect, longest = None, max(quiet - at, 1)
             continue
-        # Where looks are rarer than intervals, there is nothing to save.
-        calm_looks = calm_looks + 1 if looked and not changed else 0
-        strides += may_stride
-        at += STRIDE if may_stride else 1
-    return strides
-
-
-@dataclass
-class _Counters:
-    """What the one pod that stands for all pods of a version has counted."""
-
-    started: datetime
-    requests: float = 0.0
-    errors: float = 0.0
-    latency: np.ndarray[Any, np.dtype[np.float64]] | None = None
-    features: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = field(default_factory=dict)
+        world.live_through(end - 1)
+        changed = world.picture() != known
+        if changed and end - at > 1:
+            world.go_back(before)
+            suspect = end
+            continue
+        at, longest = end, 1 if changed else min(8 * (end - at), LONGEST_STRETCH)
+        suspect = None if changed else suspect
 
 
 @dataclass(frozen=True)
@@ -227,12 +232,13 @@ class _Memory:
     snapshot: Snapshot
     steps: int
     decisions: int
-    counters: Mapping[str, _Counters]
+    counters: Mapping[str, Mapping[str, Floats]]
     owed: Mapping[str, float]
     recorded: Mapping[str, float]
     given: Mapping[str, float]
     check_at: datetime | None
-    chance: Any
+    chance: Mapping[tuple[str, str], Any]  # the state of each stream
+    silent: frozenset[str]
 
 
 class _World:
@@ -243,6 +249,7 @@ class _World:
         name: str,
         spec: LifecyclePolicySpec,
         recording: Recording,
+        intervals: Sequence[Interval],
         candidate: str,
         incumbent: str | None,
         baseline: Baseline | None,
@@ -250,21 +257,25 @@ class _World:
         *,
         watched_elsewhere: bool,
     ) -> None:
+        names = [each for each in (incumbent, candidate) if each is not None]
         self.steps: list[Step] = []
         self.decisions = 0
-        self.recorded = dict.fromkeys(recording.versions, 0.0)
-        self.given = dict.fromkeys(recording.versions, 0.0)
-        self._random = np.random.default_rng(seed)
-        self._edges = recording.edges
-        self._feature_edges = _edges_of(baseline)
-        self._counters: dict[str, _Counters] = {}
-        self._owed = dict.fromkeys(recording.versions, 0.0)
-        self._silent: set[str] = set()
+        self.recorded, self.given, self._owed = (dict.fromkeys(names, 0.0) for _ in range(3))
+        self._seed = seed
+        self._chance: dict[tuple[str, str], np.random.Generator] = {}
+        features = {FEATURE + feature: edges for feature, edges in _edges_of(baseline).items()}
+        self._edges = {**({LATENCY: recording.edges} if recording.edges else {}), **features}
+        sizes = {series: len(edges) + 1 for series, edges in self._edges.items()}
+        self._columns = {version: columns_of(intervals, version, sizes) for version in names}
+        self._totals = [sum(counted.requests for counted in each.counted.values()) for each in intervals]
+        self._times = [interval.at for interval in intervals]
+        self._counters: Mapping[str, Mapping[str, Floats]] = {}
+        self._silent: frozenset[str] = frozenset()
         self._candidate = candidate
         self._asked_at = recording.first_seen(candidate)
         self._check_at: datetime | None = None
         policy = Policy(name, policy_digest(name, spec), spec)
-        versions = {each: _view(each, baseline) for each in recording.versions if each in (candidate, incumbent)}
+        versions = {each: _view(each, baseline) for each in names}
         self.s = Snapshot(
             now=recording.began,
             model=_model(incumbent or candidate, watched_elsewhere=watched_elsewhere),
@@ -277,23 +288,106 @@ class _World:
             self._start(incumbent)
         self._settle()
 
-    def live_through(self, interval: Interval) -> None:
+    def live_through(self, at: int) -> None:
         """Count what happened in an interval under the split in force, then let the operator look."""
-        self._count(interval)
-        self.s = replace(self.s, now=interval.at)
-        if interval.at >= self._asked_at and self.s.model.spec.production.version != self._candidate:
+        self._silent = self._not_counted(at)
+        self._counters = {version: _last(rows) for version, rows in self._counted(at, at + 1).items()}
+        now = self._times[at]
+        self.s = replace(self.s, now=now)
+        if now >= self._asked_at and self.s.model.spec.production.version != self._candidate:
             production = self.s.model.spec.production.model_copy(update={"version": self._candidate})
             self.s = replace(self.s, model=_with_spec(self.s.model, production=production))
             self._check_at = None
         in_flight = self.s.status.rollout or self.s.status.switch
-        if in_flight or self._check_at is None or interval.at >= self._check_at:
+        if in_flight or self._check_at is None or now >= self._check_at:
             self._settle()
 
-    def live_calmly_through(self, interval: Interval) -> None:
-        """Count and fold, and decide nothing."""
-        self._count(interval)
-        self.s = replace(self.s, now=interval.at)
-        self.s = gathered(replace(self.s, readings=self._readings()))
+    def live_quietly_through(self, begin: int, end: int) -> int:
+        """Live through intervals without a decision, if every gate says the same at each look of them.
+
+        Else nothing that matters is as it was, and the answer is not end: it is up to where that could be done. Go back, then.
+        """
+        alike = self._as_usual(begin, end)
+        if alike < end or begin == end:
+            return alike
+        rows = self._counted(begin, end)
+        looked: list[tuple[Subject, list[int], Stretch | None]] = []
+        for subject in subjects(self.s):
+            looks = self._looks(subject, begin, end)
+            if not looks:
+                continue
+            stretch = self._followed(subject, looks, begin, rows)
+            reached = stretch.looks if stretch else len(looks) if self._is_known_silent(subject) else 0
+            if reached < len(looks):
+                return looks[reached]
+            looked.append((subject, looks, stretch))
+        for subject, looks, stretch in looked:
+            at = looks[-1]
+            self._counters = {version: _row(each, at + 1 - begin) for version, each in rows.items()}
+            self.s = replace(self.s, now=self._times[at])
+            self._remember(subject, stretch)
+        self._counters = {version: _last(each) for version, each in rows.items()}
+        self.s = replace(self.s, now=self._times[end - 1])
+        return end
+
+    def _as_usual(self, begin: int, end: int) -> int:
+        """Up to where nothing is asked for, and the same versions are counted as before."""
+        asked = self.s.model.spec.production.version == self._candidate
+        for at in range(begin, end):
+            if self._not_counted(at) != self._silent or (not asked and self._times[at] >= self._asked_at):
+                return at
+        return end
+
+    def _looks(self, subject: Subject, begin: int, end: int) -> list[int]:
+        """At which intervals a subject is looked at."""
+        if not is_looked_at(self.s, subject):
+            return []
+        looks: list[int] = []
+        due_at = next_look(self.s, subject)
+        for at in range(begin, end):
+            if self._times[at] >= due_at:
+                looks.append(at)
+                due_at = self._times[at] + subject.interval
+        return looks
+
+    def _followed(self, subject: Subject, looks: Sequence[int], begin: int, rows: Rows) -> Stretch | None:
+        """The looks at a subject as far as they can be gone through at once; None where that cannot be asked."""
+        names = [name for name in (subject.version, subject.incumbent) if name is not None]
+        if any(name in self._silent or name not in rows for name in names):
+            return None
+        known = known_evidence(self.s, subject)
+        if known is None:
+            return None
+        at = [look + 1 - begin for look in looks]
+        ours, *theirs = (
+            self._counts(memory, name, rows[name], at)
+            for memory, name in zip((known.candidate, known.incumbent), names, strict=False)
+        )
+        times = [self._times[look] for look in looks]
+        return follow(self.s, subject, times, Looks(ours, theirs[0] if theirs else None))
+
+    def _counts(self, memory: VersionMemory, version: str, rows: Mapping[str, Floats], at: Sequence[int]) -> Counts:
+        """What a version counted between looks, and from the last one that is remembered to the first of them."""
+        pod = memory.pods.get(_pod_of(version))
+        before = pod.series if pod else {}
+
+        def increments(series: str) -> Floats:
+            value = before.get(series)
+            start = rows[series][0] if value is None else np.asarray(_plain(value))
+            return np.diff(rows[series][at], axis=0, prepend=start[None])
+
+        binned = {series: (edges, increments(series)) for series, edges in self._edges.items()}
+        return Counts({series: increments(series) for series in COUNTERS}, binned)
+
+    def _is_known_silent(self, subject: Subject) -> bool:
+        """Was it said at the last look already that nothing can be read of it? Another such look says no more."""
+        known = known_evidence(self.s, subject)
+        return subject.version in self._silent and known is not None and known.candidate.problem is not None
+
+    def _remember(self, subject: Subject, stretch: Stretch | None) -> None:
+        ours, theirs = self._reading(subject.version), subject.incumbent and self._reading(subject.incumbent)
+        evidence = stretch.after(ours, theirs or None) if stretch else folded(self.s, subject, ours, theirs or None)
+        self.s = with_evidence(self.s, subject, evidence)
 
     def picture(self) -> tuple[Any, ...]:
         """What a user would see change: stages, shares, results of gates, and why the rollout stands where it does."""
@@ -307,26 +401,29 @@ class _World:
 
     def memory(self) -> _Memory:
         """What to go back to."""
-        counters = {name: replace(each, features=dict(each.features)) for name, each in self._counters.items()}
         return _Memory(
             self.s,
             len(self.steps),
             self.decisions,
-            counters,
+            self._counters,
             dict(self._owed),
             dict(self.recorded),
             dict(self.given),
             self._check_at,
-            self._random.bit_generator.state,
+            {key: stream.bit_generator.state for key, stream in self._chance.items()},
+            self._silent,
         )
 
     def go_back(self, memory: _Memory) -> None:
         """As if nothing had happened since."""
         self.s, self._check_at = memory.snapshot, memory.check_at
         del self.steps[memory.steps :]
-        self._counters, self._owed = dict(memory.counters), dict(memory.owed)
+        self._counters, self._owed, self._silent = memory.counters, dict(memory.owed), memory.silent
         self.recorded, self.given = dict(memory.recorded), dict(memory.given)
-        self._random.bit_generator.state = memory.chance
+        self._chance = {key: self._chance[key] for key in memory.chance}
+        for key, state in memory.chance.items():
+            self._chance[key].bit_generator.state = state
+        self.decisions = memory.decisions
 
     def _settle(self) -> None:
         """Decide, and let pods and routes follow, until nothing follows any more at this moment."""
@@ -363,7 +460,7 @@ class _World:
             self._start(version)
         for version, view in self.s.versions.items():
             if version not in staying and view.deployment:
-                self._counters.pop(version, None)
+                self._counters = {name: each for name, each in self._counters.items() if name != version}
                 gone = replace(view, deployment=None, service_exists=False)
                 self.s = replace(self.s, versions={**self.s.versions, version: gone})
         if plan.traffic is not None and plan.traffic.weights:
@@ -373,7 +470,8 @@ class _World:
     def _start(self, version: str) -> None:
         view = self.s.versions[version]
         if view.deployment is None:
-            self._counters[version] = _Counters(self.s.now)
+            nothing = {series: np.zeros(len(edges) + 1) for series, edges in self._edges.items()}
+            self._counters = {**self._counters, version: {**dict.fromkeys(COUNTERS, np.zeros(())), **nothing}}
             started = replace(view, deployment=DeploymentView(1, 1, self.s.now), service_exists=True)
             self.s = replace(self.s, versions={**self.s.versions, version: started})
 
@@ -384,53 +482,88 @@ class _World:
         return {version: self._reading(version) for version in wanted}
 
     def _reading(self, version: str) -> Reading:
+        """Of the one pod that stands for all pods of a version."""
         counters, at = self._counters.get(version), self.s.now.timestamp()
-        if counters is None or version in self._silent:
+        deployment = self.s.versions[version].deployment
+        if counters is None or deployment is None or version in self._silent:
             return Reading(version, at, problem=f"nothing was recorded of {version} at this time")
-        series: dict[str, Series] = {"requests": counters.requests, "errors": counters.errors}
-        if self._edges:
-            latency = counters.latency if counters.latency is not None else np.zeros(len(self._edges) + 1)
-            series["latency"] = Binned(self._edges, tuple(latency.tolist()))
-        for name, edges in self._feature_edges.items():
-            counts = counters.features.get(name, np.zeros(len(edges) + 1))
-            series[f"feature/{name}"] = Binned(edges, tuple(counts.tolist()))
-        pod = PodReading(f"{version}-0", counters.started.timestamp(), at, series)
+        series: dict[str, Series] = {name: float(counters[name]) for name in COUNTERS}
+        series |= {name: Binned(edges, tuple(counters[name].tolist())) for name, edges in self._edges.items()}
+        pod = PodReading(_pod_of(version), deployment.created_at.timestamp(), at, series)
         return Reading(version, at, (pod,))
 
-    def _count(self, interval: Interval) -> None:
-        total = sum(counted.requests for counted in interval.counted.values())
-        self._silent = {version for version in self.s.versions if version not in interval.counted}
-        route = self.s.route
+    def _not_counted(self, at: int) -> frozenset[str]:
+        return frozenset(version for version, columns in self._columns.items() if not columns.present[at])
+
+    def _counted(self, begin: int, end: int) -> Rows:
+        """What the pods have counted before these intervals and after each, under the split in force."""
+        rows: dict[str, dict[str, Floats]] = {}
         for version, counters in self._counters.items():
-            counted = interval.counted.get(version)
-            if counted is None or route is None:
-                continue
-            share = (route.weights.get(version, 0) + route.mirrors.get(version, 0)) / 100
-            self._owed[version] += total * share
-            requests = int(self._owed[version])
-            self._owed[version] -= requests
-            self._add(counters, counted, requests)
-            self.recorded[version] += counted.requests
-            self.given[version] += requests
+            added = self._added(version, self._given(version, begin, end), begin, end)
+            rows[version] = {
+                series: np.add.accumulate(np.concatenate([counters[series][None], each]))
+                for series, each in added.items()
+            }
+        return rows
 
-    def _add(self, counters: _Counters, counted: Counted, requests: int) -> None:
+    def _given(self, version: str, begin: int, end: int) -> Floats:
+        """How many requests a version gets in each interval; what is left of one goes to the next."""
+        columns, route = self._columns[version], self.s.route
+        share = (route.weights.get(version, 0) + route.mirrors.get(version, 0)) / 100 if route else 0.0
+        given = np.zeros(end - begin)
+        for at in range(begin, end):
+            if route is not None and columns.present[at]:
+                self._owed[version] += self._totals[at] * share
+                whole = int(self._owed[version])
+                self._owed[version] -= whole
+                self.recorded[version] += float(columns.requests[at])
+                self.given[version] += whole
+                given[at - begin] = whole
+        return given
+
+    def _added(self, version: str, given: Floats, begin: int, end: int) -> dict[str, Floats]:
         """The counts as they were recorded, or as many others with the recorded shares."""
-        as_recorded = requests == counted.requests
-        rate = counted.errors / counted.requests if counted.requests else 0.0
-        counters.requests += requests
-        counters.errors += counted.errors if as_recorded else float(self._random.binomial(requests, rate))
-        if counted.latency:
-            counters.latency = self._bins(counters.latency, counted.latency, None if as_recorded else requests)
-        for name, counts in counted.features.items():
-            drawn = None if as_recorded else round(sum(counts) * requests / max(counted.requests, 1))
-            if name in self._feature_edges:
-                counters.features[name] = self._bins(counters.features.get(name), counts, drawn)
+        columns = self._columns[version]
+        requests, errors = columns.requests[begin:end], columns.errors[begin:end].copy()
+        recorded = np.maximum(requests, 1)
+        anew = given != requests
+        chance = self._stream(version, "errors")
+        errors[anew] = chance.binomial(given[anew].astype(int), (errors / recorded)[anew])
+        added = {"requests": given, "errors": errors}
+        for series in self._edges:
+            counts = columns.binned[series][begin:end].copy()
+            total = counts.sum(axis=1)
+            drawn = given if series == LATENCY else np.rint(total * given / recorded)
+            rows = anew & (total > 0)
+            shares = counts[rows] / total[rows, None]
+            counts[rows] = self._stream(version, series).multinomial(drawn[rows].astype(int), shares)
+            added[series] = counts
+        return added
 
-    def _bins(self, before: Any, counts: tuple[float, ...], draw: int | None) -> Any:
-        weights = np.asarray(counts, dtype=np.float64)
-        total = weights.sum()
-        added = weights if draw is None or total <= 0 else self._random.multinomial(draw, weights / total)
-        return added + (before if before is not None else 0.0)
+    def _stream(self, version: str, series: str) -> np.random.Generator:
+        key = (version, series)
+        if key not in self._chance:
+            self._chance[key] = np.random.default_rng([self._seed, *f"{version}/{series}".encode()])
+        return self._chance[key]
+
+
+def _pod_of(version: str) -> str:
+    return f"{version}-0"
+
+
+def _plain(value: Series) -> float | tuple[float, ...]:
+    if isinstance(value, Binned):
+        return value.counts
+    assert not isinstance(value, Mapping), "a recording has no categories"
+    return float(value)
+
+
+def _row(rows: Mapping[str, Floats], at: int) -> dict[str, Floats]:
+    return {series: counts[at] for series, counts in rows.items()}
+
+
+def _last(rows: Mapping[str, Floats]) -> dict[str, Floats]:
+    return _row(rows, -1)
 
 
 def _without_gaps(recording: Recording) -> Iterator[Interval]:

@@ -100,7 +100,6 @@ def test_time_passes_where_nothing_was_recorded_at_all() -> None:
         return None if 10 < minute < 180 else (500, 2)
 
     outcome = tried(recorded(270, v7=with_a_gap, v8=with_a_gap))
-    assert outcome.decisions > 200
     assert at(outcome, "Promoted") > 180
 
 

@@ -6,9 +6,10 @@ threshold and sampling noise alone is below a quarter of it. Anything else is un
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,21 @@ from modelward.api.gates import DistanceMethod, DriftGate, Gate, PredictionDrift
 from modelward.api.model_version import Baseline, FeatureBaseline, PredictionBaseline
 from modelward.lifecycle.gates.bins import Bins, Distribution, common_bins
 from modelward.lifecycle.gates.outlook import needed
-from modelward.lifecycle.gates.verdict import GateContext, Look, Result, State, Verdict, too_few, unknown
+from modelward.lifecycle.gates.verdict import (
+    Code,
+    Codes,
+    Counts,
+    Followed,
+    GateContext,
+    Look,
+    Looks,
+    Result,
+    State,
+    Verdict,
+    are_too_few,
+    too_few,
+    unknown,
+)
 from modelward.lifecycle.gates.wording import number, percent, requests
 from modelward.stats import distances
 from modelward.stats.intervals import Bounds
@@ -31,6 +46,9 @@ from modelward.stats.sequential import (
 )
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Counted = NDArray[np.int_]
+_BinSums = MeanShare | RateDifference
 METHOD = "stratified normal mixture per bin"
 
 
@@ -97,6 +115,31 @@ class DistributionKind:
             if (live := _distribution(look.candidate, name)) is not None or name in state
         }
 
+    def follow(self, gate: Gate, state: State, looks: Looks, samples: Floats, context: GateContext) -> Followed | None:
+        """None while a distribution is still to be begun, and where live bins are not those that were begun with."""
+        if self.compares(gate) and looks.incumbent is None:
+            nothing = np.full(samples.shape, Code.INCONCLUSIVE, np.int8)
+            return Followed(nothing, lambda _: state) if context.incumbent is None else None
+        references = {} if self.compares(gate) else self._references(gate, context)
+        if not self.compares(gate) and not references:
+            return Followed(np.full(samples.shape, Code.UNKNOWN, np.int8), lambda _: state)
+        names = self._names(gate, state, references)
+        groups = _groups(self.spec_of(gate), names, state, references, looks)
+        if groups is None:
+            return None
+        spec, alpha = self.spec_of(gate), context.alpha / max(len(names), 1)
+        drifted, fits, unseen = (np.zeros(samples.shape, int) for _ in range(3))
+        unseen += len(names) - sum(len(group.names) for group in groups)
+        for group in groups:
+            with np.errstate(invalid="ignore"):  # of what has shown no value yet
+                weighed = _weighed(spec, group.sums, group.prior, group.expected, group.observed, alpha)
+            drifted += (weighed.drifted & group.seen).sum(axis=1)
+            fits += (weighed.fits & group.seen).sum(axis=1)
+            unseen += (~group.seen).sum(axis=1)
+        codes = _concluded(spec, drifted, len(names) - drifted - fits, unseen, len(names))
+        codes = np.where(are_too_few(gate, samples), Code.UNKNOWN, codes).astype(np.int8)
+        return Followed(codes, lambda looks: {**state, **{k: v for group in groups for k, v in group.memories(looks)}})
+
     def judge(self, gate: Gate, state: State, context: GateContext) -> Verdict:
         spec = self.spec_of(gate)
         if self.compares(gate) and context.incumbent is None:
@@ -124,9 +167,12 @@ class DistributionKind:
     def findings(self, gate: Gate, state: State, context: GateContext) -> list[Finding]:
         """What is known of each feature, on which the verdict rests."""
         references = {} if self.compares(gate) else self._references(gate, context)
-        names = sorted({*references, *state, *(name for name in self.series(gate) if not name.endswith("/"))})
+        names = self._names(gate, state, references)
         alpha = context.alpha / max(len(names), 1)
         return _find(self.spec_of(gate), names, state, references, alpha)
+
+    def _names(self, gate: Gate, state: State, references: Mapping[str, Distribution]) -> list[str]:
+        return sorted({*references, *state, *(name for name in self.series(gate) if not name.endswith("/"))})
 
     def _references(self, gate: Gate, context: GateContext) -> dict[str, Distribution]:
         known = {} if context.baseline is None else self.in_baseline(context.baseline)
@@ -247,27 +293,32 @@ def _expected(spec: DriftSpec, memory: State | None, reference: Distribution | N
     return "has shown no value" if unseen else counts
 
 
+@dataclass(frozen=True)
+class _Weighed:
+    """Of each distribution; looks, if there are several, are on the first axis."""
+
+    distance: Floats
+    certain: Floats
+    drifted: Flags
+    fits: Flags
+    noise: Floats
+    limit: float  # of the noise
+
+
 def _weigh(
     spec: DriftSpec, names: Sequence[str], memories: Sequence[State], expected: Floats, alpha: float
 ) -> list[Finding]:
-    observed, certain = _evidence(spec, memories, expected, alpha / (2 * expected.shape[1]))
-    noise = distances.psi_noise(expected, observed)
-    if spec.method is DistanceMethod.PSI:
-        raw, distance = distances.psi(expected, observed), distances.debiased_psi(expected, observed)
-        limit = spec.threshold / 4
-    else:
-        raw, distance = distances.js_distance(expected, observed), distances.debiased_js_distance(expected, observed)
-        # A divergence, which is what noise adds to, is the square of the distance; see distances.js_noise.
-        limit = spec.threshold**2 / 4 * 8 * math.log(2)
-    drifted = (distance >= spec.threshold) & (certain > 0)
-    fits = ~drifted & (raw < spec.threshold) & (noise < limit)
-    times = np.where(drifted | fits, 0.0, _times_needed(spec, expected, observed, noise, limit))
+    sums, prior = _stacked(spec, memories)
+    observed = _observed(sums, memories)
+    weighed = _weighed(spec, sums, prior, expected, observed, alpha)
+    open_ones = ~(weighed.drifted | weighed.fits)
+    times = np.where(open_ones, _times_needed(spec, expected, observed, weighed.noise, weighed.limit), 0.0)
     return [
         Finding(
             _label(name),
-            Outcome.DRIFTED if drifted[row] else Outcome.FITS if fits[row] else Outcome.UNDECIDED,
-            float(distance[row]),
-            float(certain[row]),
+            Outcome.DRIFTED if weighed.drifted[row] else Outcome.FITS if weighed.fits[row] else Outcome.UNDECIDED,
+            float(weighed.distance[row]),
+            float(weighed.certain[row]),
             float(times[row]),
             compared=Compared(Bins.from_json(memories[row]["bins"]), expected[row], observed[row]),
         )
@@ -275,20 +326,131 @@ def _weigh(
     ]
 
 
-def _evidence(spec: DriftSpec, memories: Sequence[State], expected: Floats, level: float) -> tuple[Floats, Floats]:
-    """The live counts, and what the total variation is at least, at this level for each side of each bin."""
+def _weighed(
+    spec: DriftSpec, sums: _BinSums, prior: Floats, expected: Floats, observed: Floats, alpha: float
+) -> _Weighed:
+    """How far the observed counts are from the expected ones, and how certain that is; names and bins are on the last two axes."""
+    certain = _certain(sums, prior, expected, alpha / (2 * expected.shape[-1]))
+    noise = distances.psi_noise(expected, observed)
+    if spec.method is DistanceMethod.PSI:
+        raw = distances.psi(expected, observed)
+        distance = np.maximum(raw - noise, 0.0)
+        limit = spec.threshold / 4
+    else:
+        raw, distance = distances.js_distance(expected, observed), distances.debiased_js_distance(expected, observed)
+        # A divergence, which is what noise adds to, is the square of the distance; see distances.js_noise.
+        limit = spec.threshold**2 / 4 * 8 * math.log(2)
+    drifted = (distance >= spec.threshold) & (certain > 0)
+    fits = ~drifted & (raw < spec.threshold) & (noise < limit)
+    return _Weighed(distance, certain, drifted, fits, noise, limit)
+
+
+def _stacked(spec: DriftSpec, memories: Sequence[State]) -> tuple[_BinSums, Floats]:
+    """A row of sums for each memory, and what shares were usual before; against a baseline, that is not needed."""
+    documents = [memory["sums"] for memory in memories]
     if spec.reference is Reference.BASELINE:
-        shares = MeanShare.stacked([memory["sums"] for memory in memories])
+        return MeanShare.stacked(documents), np.zeros(())
+    return RateDifference.stacked(documents), np.array([memory["prior"] for memory in memories], np.float64)
+
+
+def _observed(sums: _BinSums, memories: Sequence[State]) -> Floats:
+    """The live counts."""
+    if isinstance(sums, MeanShare):
+        return sums.weighted
+    return np.array([memory["candidate"] for memory in memories], np.float64)
+
+
+def _certain(sums: _BinSums, prior: Floats, expected: Floats, level: float) -> Floats:
+    """What the total variation is at least, at this level for each side of each bin."""
+    if isinstance(sums, MeanShare):
         usual = distances.shares(expected, distances.ADD_HALF)
-        bounds = shares.bounds(usual, mixing_parameter(usual, 0.0, level), level)
-        return shares.weighted, total_variation_bound(bounds, baseline_interval(expected, level))
-    sums = RateDifference.stacked([memory["sums"] for memory in memories])
-    prior = np.array([memory["prior"] for memory in memories], np.float64)
-    nothing = np.zeros_like(expected)
-    certain = total_variation_bound(
-        sums.bounds(mixing_parameter(prior, 0.0, level), level), Bounds(nothing, nothing, nothing)
+        bounds = sums.bounds(usual, mixing_parameter(usual, 0.0, level), level)
+        return total_variation_bound(bounds, _interval_of(expected.tobytes(), expected.shape, level))
+    nothing = np.zeros(())
+    bounds = sums.bounds(mixing_parameter(prior, 0.0, level), level)
+    return total_variation_bound(bounds, Bounds(nothing, nothing, nothing))
+
+
+@lru_cache(maxsize=64)
+def _interval_of(expected: bytes, shape: tuple[int, ...], level: float) -> Bounds:
+    """Of a baseline, which does not change from look to look, and takes longer to find than all else of a look."""
+    return baseline_interval(np.frombuffer(expected).reshape(shape), level)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Distributions with equally many bins through several looks: before the first and after each, names and bins on the last axes."""
+
+    names: tuple[str, ...]
+    before: tuple[State, ...]
+    sums: _BinSums
+    prior: Floats
+    expected: Floats
+    observed: Floats
+
+    @property
+    def seen(self) -> Flags:
+        """Which have shown a value by then, a row for each moment."""
+        counted = (self.sums.weight[..., 0] > 0) & (self.observed.sum(axis=-1) > 0)
+        return np.asarray(counted & (self.expected.sum(axis=-1) > 0))
+
+    def memories(self, looks: int) -> Iterator[tuple[str, State]]:
+        """What is remembered of each after so many looks."""
+        for row, sums in enumerate(self.sums.unstacked(looks)):
+            reached: State = {**self.before[row], "sums": sums}
+            if isinstance(self.sums, RateDifference):
+                reached["candidate"] = self.observed[looks, row].tolist()
+                reached["incumbent"] = self.expected[looks, row].tolist()
+            yield self.names[row], reached
+
+
+def _groups(
+    spec: DriftSpec, names: Sequence[str], state: State, references: Mapping[str, Distribution], looks: Looks
+) -> list[_Group] | None:
+    """Of all that has begun to be counted; None where something has yet to begin, or has to begin anew."""
+    alike: dict[int, list[str]] = {}
+    for name in names:
+        memory = state.get(name)
+        live = [counts.binned.get(name) for counts in (looks.candidate, looks.incumbent) if counts is not None]
+        if memory is None and all(live):
+            return None
+        if memory is None or "sums" not in memory:
+            continue
+        bins = Bins.from_json(memory["bins"])
+        if any(counts is None or counts[0] != bins.edges for counts in live):
+            return None
+        reference = references.get(name)
+        if spec.reference is Reference.INCUMBENT or (reference is not None and bins.count(reference) is not None):
+            alike.setdefault(bins.size, []).append(name)
+    return [_group(spec, tuple(group), state, references, looks) for group in alike.values()]
+
+
+def _group(
+    spec: DriftSpec, names: tuple[str, ...], state: State, references: Mapping[str, Distribution], looks: Looks
+) -> _Group:
+    before = tuple(state[name] for name in names)
+    sums, prior = _stacked(spec, before)
+    ours, our_totals = _table(looks.candidate, names)
+    if isinstance(sums, MeanShare):
+        running = sums.after_each(ours, our_totals)
+        counts = [
+            Bins.from_json(known["bins"]).count(references[name]) for name, known in zip(names, before, strict=True)
+        ]
+        return _Group(names, before, running, prior, np.array(counts, np.float64), running.weighted)
+    assert looks.incumbent is not None
+    theirs, their_totals = _table(looks.incumbent, names)
+    observed, expected = (
+        np.add.accumulate(np.concatenate([np.array([[known[whose] for known in before]], np.float64), counted]))
+        for whose, counted in (("candidate", ours), ("incumbent", theirs))
     )
-    return np.array([memory["candidate"] for memory in memories], np.float64), certain
+    differences = sums.after_each(ours, our_totals, theirs, their_totals, 0.0, prior)
+    return _Group(names, before, differences, prior, expected, observed)
+
+
+def _table(counts: Counts, names: Sequence[str]) -> tuple[Floats, Floats]:
+    """(looks, names, bins) and (looks, names, 1): counts and their totals."""
+    table = np.stack([counts.binned[name][1] for name in names], axis=1)
+    return table, table.sum(axis=-1, keepdims=True)
 
 
 def _times_needed(spec: DriftSpec, expected: Floats, observed: Floats, noise: Floats, limit: float) -> Floats:
@@ -318,16 +480,13 @@ def _conclude(spec: DriftSpec, gate: Gate, findings: list[Finding], context: Gat
     undecided = [item for item in findings if item.outcome is Outcome.UNDECIDED]
     unseen = [item for item in findings if item.problem is not None]
     least, most = len(drifted) / max(len(findings), 1), (len(drifted) + len(undecided)) / max(len(findings), 1)
-    if least > spec.max_drifted_share:
-        result, reason = Result.FAIL, "Failed"
-    elif unseen or not findings:
+    of_each = [np.array(len(some)) for some in (drifted, undecided, unseen)]
+    code = Code(int(_concluded(spec, of_each[0], of_each[1], of_each[2], len(findings))))
+    if code is Code.UNKNOWN:
         return unknown(
             gate, context, _unseen(unseen, len(findings), context), "MetricsUnavailable", bound=spec.threshold
         )
-    elif most <= spec.max_drifted_share:
-        result, reason = Result.PASS, "Passed"
-    else:
-        result, reason = Result.INCONCLUSIVE, "Inconclusive"
+    result, reason = _CONCLUSIONS[code]
     alone = len(findings) == 1
     return Verdict(
         gate.name,
@@ -342,6 +501,21 @@ def _conclude(spec: DriftSpec, gate: Gate, findings: list[Finding], context: Gat
         samples=context.candidate_samples,
         method=f"{_method(spec)}, {METHOD}",
     )
+
+
+_CONCLUSIONS = {
+    Code.FAIL: (Result.FAIL, "Failed"),
+    Code.PASS: (Result.PASS, "Passed"),
+    Code.INCONCLUSIVE: (Result.INCONCLUSIVE, "Inconclusive"),
+}
+
+
+def _concluded(spec: DriftSpec, drifted: Counted, undecided: Counted, unseen: Counted, names: int) -> Codes:
+    """From how many have drifted, are undecided, and, of those, have shown no value; at each look."""
+    least, most = drifted / max(names, 1), (drifted + undecided) / max(names, 1)
+    judged = np.where(most <= spec.max_drifted_share, Code.PASS, Code.INCONCLUSIVE)
+    judged = np.where((unseen > 0) | (names == 0), Code.UNKNOWN, judged)
+    return np.where(least > spec.max_drifted_share, Code.FAIL, judged).astype(np.int8)
 
 
 def _sentence(spec: DriftSpec, result: Result, findings: list[Finding], context: GateContext) -> str:

@@ -1,9 +1,21 @@
 """`errorRate`: does the candidate fail more of its requests than the incumbent does?"""
 
+import numpy as np
+
 from modelward.api.gates import Gate
 from modelward.lifecycle.gates import rates
-from modelward.lifecycle.gates.rates import Rate, RateRule
-from modelward.lifecycle.gates.verdict import GateContext, Look, State, Verdict, present
+from modelward.lifecycle.gates.rates import Rate, RateRule, Rates
+from modelward.lifecycle.gates.verdict import (
+    Counts,
+    Floats,
+    Followed,
+    GateContext,
+    Look,
+    Looks,
+    State,
+    Verdict,
+    present,
+)
 from modelward.stats.readings import Increment
 
 
@@ -29,6 +41,10 @@ class ErrorRateKind:
         before = _errors(context.incumbent_lifetime) or Rate(0, 0)
         return rates.fold(_rule(gate), state, candidate, incumbent, before, context)
 
+    def follow(self, gate: Gate, state: State, looks: Looks, samples: Floats, context: GateContext) -> Followed | None:
+        incumbent = None if looks.incumbent is None else _error_rates(looks.incumbent)
+        return rates.follow(_rule(gate), gate, state, _error_rates(looks.candidate), incumbent, samples, context)
+
     def judge(self, gate: Gate, state: State, context: GateContext) -> Verdict:
         return rates.judge(_rule(gate), gate, state, context)
 
@@ -44,3 +60,8 @@ def _errors(increment: Increment) -> Rate | None:
         return None
     total = increment.counters.get("requests", 0.0)
     return Rate(min(increment.counters.get("errors", 0.0), total), total)
+
+
+def _error_rates(counts: Counts) -> Rates:
+    total = counts.counters["requests"]
+    return Rates(np.minimum(counts.counters["errors"], total), total)

@@ -6,10 +6,23 @@ no edge is judged at the next lower edge, where more requests count as slow.
 
 import math
 
+import numpy as np
+
 from modelward.api.gates import Gate
 from modelward.lifecycle.gates import rates
-from modelward.lifecycle.gates.rates import Rate, RateRule
-from modelward.lifecycle.gates.verdict import GateContext, Look, State, Verdict, present, unknown
+from modelward.lifecycle.gates.rates import Rate, RateRule, Rates
+from modelward.lifecycle.gates.verdict import (
+    Counts,
+    Floats,
+    Followed,
+    GateContext,
+    Look,
+    Looks,
+    State,
+    Verdict,
+    present,
+    unknown,
+)
 from modelward.lifecycle.gates.wording import number
 from modelward.stats.binning import common_edges
 from modelward.stats.readings import Binned
@@ -45,6 +58,14 @@ class LatencyKind:
         counted = rates.fold(_rule(gate, edge), known, _above(ours, edge), incumbent, _before(context, edge), context)
         return {**counted, "edge": edge, "no_edge": False}
 
+    def follow(self, gate: Gate, state: State, looks: Looks, samples: Floats, context: GateContext) -> Followed | None:
+        edge = state["edge"]
+        candidate = _rates_above(looks.candidate, edge)
+        incumbent = None if looks.incumbent is None else _rates_above(looks.incumbent, edge)
+        if candidate is None or (looks.incumbent is not None and incumbent is None):
+            return None
+        return rates.follow(_rule(gate, edge), gate, state, candidate, incumbent, samples, context)
+
     def judge(self, gate: Gate, state: State, context: GateContext) -> Verdict:
         if state["no_edge"]:
             slo = number(_slo(gate))
@@ -77,6 +98,16 @@ def _edge(gate: Gate, current: float | None, ours: Binned, theirs: Binned | None
 def _above(binned: Binned, edge: float) -> Rate:
     first_above = binned.edges.index(edge) + 1
     return Rate(sum(binned.counts[first_above:]), sum(binned.counts))
+
+
+def _rates_above(counts: Counts, edge: float | None) -> Rates | None:
+    """None where the edge in use is still to be found."""
+    edges, counted = counts.binned.get(SERIES, ((), np.zeros((0, 0))))
+    if edge is None or edge not in edges:
+        return None
+    # In order, as `_above` adds them.
+    above = np.add.accumulate(counted[:, edges.index(edge) + 1 :], axis=1)[:, -1]
+    return Rates(above, np.add.accumulate(counted, axis=1)[:, -1])
 
 
 def _before(context: GateContext, edge: float) -> Rate:

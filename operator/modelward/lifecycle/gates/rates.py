@@ -15,7 +15,19 @@ import numpy as np
 
 from modelward.api.gates import Gate
 from modelward.lifecycle.gates.outlook import Flags, Floats, outlook
-from modelward.lifecycle.gates.verdict import GateContext, Result, State, Verdict, present, too_few, unknown
+from modelward.lifecycle.gates.verdict import (
+    Code,
+    Codes,
+    Followed,
+    GateContext,
+    Result,
+    State,
+    Verdict,
+    are_too_few,
+    present,
+    too_few,
+    unknown,
+)
 from modelward.lifecycle.gates.wording import counted, percent, points, requests
 from modelward.stats.sequential import (
     MINIMUM_INTERVALS,
@@ -23,6 +35,7 @@ from modelward.stats.sequential import (
     ChangeEvidence,
     RateComparison,
     RateDifference,
+    log_beta_binomial,
     mixing_parameter,
     rate_bounds,
 )
@@ -38,6 +51,14 @@ class Rate:
 
     events: float
     total: float
+
+
+@dataclass(frozen=True)
+class Rates:
+    """So many events among so many requests, in each of several intervals."""
+
+    events: Floats
+    total: Floats
 
 
 @dataclass(frozen=True)
@@ -85,6 +106,82 @@ def fold(
         candidate.events, candidate.total, incumbent.events, incumbent.total, rule.max_increase, prior
     )
     return {**gathered, "sums": compared.sums.to_json(), "bursts": compared.bursts.to_json()}
+
+
+def follow(
+    rule: RateRule,
+    gate: Gate,
+    state: State,
+    candidate: Rates,
+    incumbent: Rates | None,
+    samples: Floats,
+    context: GateContext,
+) -> Followed | None:
+    """Through many intervals at once; None before the first comparison, which has yet to fix what is usual."""
+    if incumbent is not None and state["rho"] is None:
+        return None
+    own = Rates(
+        np.add.accumulate(np.concatenate([[state["events"]], candidate.events])),
+        np.add.accumulate(np.concatenate([[state["total"]], candidate.total])),
+    )
+    changes = _changes(rule, state, candidate)
+    compared = None
+    if incumbent is not None:
+        compared = _comparison(state).after_each(
+            candidate.events, candidate.total, incumbent.events, incumbent.total, rule.max_increase, state["prior"]
+        )
+
+    def after(looks: int) -> State:
+        reached = {**state, "events": float(own.events[looks]), "total": float(own.total[looks])}
+        if changes:
+            reached["change"] = changes[looks].to_json()
+        if compared is not None:
+            at = compared.at(looks)
+            reached |= {"sums": at.sums.to_json(), "bursts": at.bursts.to_json()}
+        return reached
+
+    return Followed(_codes(rule, gate, state, own, changes, compared, samples, context), after)
+
+
+def _changes(rule: RateRule, state: State, candidate: Rates) -> list[ChangeEvidence]:
+    """The evidence of a change now and after each interval; none without a breaker."""
+    if rule.abort_above is None:
+        return []
+    changes = [ChangeEvidence.from_json(state["change"])]
+    for events, total in zip(candidate.events.tolist(), candidate.total.tolist(), strict=True):
+        changes.append(changes[-1].fold(events, total, rule.abort_above))
+    return changes
+
+
+def _codes(
+    rule: RateRule,
+    gate: Gate,
+    state: State,
+    own: Rates,
+    changes: list[ChangeEvidence],
+    compared: RateComparison | None,
+    samples: Floats,
+    context: GateContext,
+) -> Codes:
+    """What `judge` would say at each look."""
+    broken, below = np.zeros(own.total.shape, bool), np.zeros(own.total.shape, bool)
+    if rule.abort_above is not None:
+        # The interval of the rate ends where the evidence against the limit is as strong as this.
+        apart = log_beta_binomial(own.events, own.total, rule.abort_above) >= np.log(1 / _breaker_alpha(context))
+        expected = rule.abort_above * own.total
+        rose = [change.recent_total > 0 and change.exceeds(_breaker_alpha(context)) for change in changes]
+        broken = (own.total > 0) & ((apart & (own.events > expected)) | np.array(rose))
+        below = apart & (own.events < expected)
+    if context.alone:
+        said = np.where(below, Code.PASS, Code.INCONCLUSIVE)
+        said = np.where(are_too_few(gate, samples) | (own.total <= 0), Code.UNKNOWN, said)
+    elif compared is None:
+        said = np.full(own.total.shape, Code.INCONCLUSIVE)
+    else:
+        bounds = compared.bounds(state["rho"], rule.comparison_alpha(context.alpha), rule.max_increase)
+        said = _compared_codes(bounds.low, bounds.high, rule.max_increase, compared.sums.intervals)
+        said = np.where(are_too_few(gate, samples) | (compared.sums.intervals == 0), Code.UNKNOWN, said)
+    return np.where(broken, Code.BROKEN, said).astype(np.int8)
 
 
 def _comparison(state: State) -> RateComparison:
@@ -203,7 +300,7 @@ def _judge_comparison(rule: RateRule, gate: Gate, state: State, context: GateCon
         return unknown(gate, context, sentence, "InsufficientSamples", bound=rule.max_increase)
     bounds = compared.bounds(state["rho"], rule.comparison_alpha(context.alpha), rule.max_increase)
     figure, low, high = float(bounds.estimate), float(bounds.low), float(bounds.high)
-    result = _decide(low, high, rule.max_increase, intervals)
+    result = _RESULTS[Code(int(_compared_codes(bounds.low, bounds.high, rule.max_increase, compared.sums.intervals)))]
     return Verdict(
         gate.name,
         result,
@@ -218,15 +315,14 @@ def _judge_comparison(rule: RateRule, gate: Gate, state: State, context: GateCon
     )
 
 
+_RESULTS = {Code.PASS: Result.PASS, Code.FAIL: Result.FAIL, Code.INCONCLUSIVE: Result.INCONCLUSIVE}
 _REASONS = {Result.PASS: "Passed", Result.FAIL: "Failed", Result.INCONCLUSIVE: "Inconclusive"}
 
 
-def _decide(low: float, high: float, bound: float, intervals: int) -> Result:
-    if intervals < MINIMUM_INTERVALS:
-        return Result.INCONCLUSIVE
-    if low > bound:
-        return Result.FAIL
-    return Result.PASS if high < bound else Result.INCONCLUSIVE
+def _compared_codes(low: Floats, high: Floats, bound: float, intervals: Floats) -> Codes:
+    """At each look: is the interval of the difference above the bound, below it, or not yet apart from it?"""
+    apart = np.where(low > bound, Code.FAIL, np.where(high < bound, Code.PASS, Code.INCONCLUSIVE))
+    return np.where(intervals < MINIMUM_INTERVALS, Code.INCONCLUSIVE, apart).astype(np.int8)
 
 
 def _sentence(

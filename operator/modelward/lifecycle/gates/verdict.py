@@ -1,9 +1,13 @@
 """The answer of a gate, and what a gate may look at. Four results, because 'no evidence' is never a pass."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from enum import IntEnum, StrEnum
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from modelward.api.gates import Gate
 from modelward.api.model_evaluation import ModelEvaluation
@@ -76,6 +80,56 @@ class GateContext:
     incumbent_lifetime: Increment = field(default_factory=Increment)  # all it had counted before this look, for p0
 
 
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int8]
+
+
+class Code(IntEnum):
+    """What a gate says, as far as a decision can depend on it, small enough for an array over looks."""
+
+    UNKNOWN = 0
+    INCONCLUSIVE = 1
+    PASS = 2
+    FAIL = 3
+    BROKEN = 4  # a Fail of the breaker
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What one version counted in each of several intervals in a row, on the first axis. All of it is valid."""
+
+    counters: Mapping[str, Floats]
+    binned: Mapping[str, tuple[tuple[float, ...], Floats]]  # edges, and a row of counts for each interval
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Several looks in a row, at which both versions were read; incumbent is None where there is none."""
+
+    candidate: Counts
+    incumbent: Counts | None
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A gate gone through several looks.
+
+    codes: what it says before the first look and after each, so one more than looks. state: what it remembers after so many of them.
+    """
+
+    codes: Codes
+    state: Callable[[int], State]
+
+
+@runtime_checkable
+class FollowsLooks(Protocol):
+    """A kind that goes through many looks at once, with the result of `fold` and `judge` for each: arrays are so much faster."""
+
+    def follow(self, gate: Gate, state: State, looks: Looks, samples: Floats, context: GateContext) -> Followed | None:
+        """None where the next look has to be folded by itself, as the first one. samples: before the first look and after each."""
+        ...
+
+
 class GateKind(Protocol):
     """One kind of gate: pure functions of its spec, its state and the newest look."""
 
@@ -136,6 +190,11 @@ def present(value: T | None) -> T:
 def unknown(gate: Gate, context: GateContext, sentence: str, reason: str, bound: float | None = None) -> Verdict:
     """No evidence: neither good nor bad."""
     return Verdict(gate.name, Result.UNKNOWN, sentence, reason, bound=bound, samples=context.candidate_samples)
+
+
+def are_too_few(gate: Gate, samples: Floats) -> NDArray[np.bool_]:
+    """At which looks `too_few` has something to say."""
+    return np.asarray(np.floor(samples) < max(gate.min_samples, 1))
 
 
 def too_few(gate: Gate, context: GateContext) -> Verdict | None:

@@ -1,0 +1,47 @@
+"""A recording as arrays, so that what was counted in many intervals is drawn and summed at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelward.simulation.recording import Counted, Interval
+
+Floats = NDArray[np.float64]
+
+LATENCY, FEATURE = "latency", "feature/"
+"""Names of series, see stats.readings."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What was counted of one version, a row for each interval; zeros where nothing was."""
+
+    present: NDArray[np.bool_]
+    requests: Floats
+    errors: Floats
+    binned: Mapping[str, Floats]  # latency and feature/NAME, each with its bins on the last axis
+
+
+def columns_of(intervals: Sequence[Interval], version: str, sizes: Mapping[str, int]) -> Columns:
+    """Of one version; sizes are the bins of the series that are wanted, at least."""
+    seen = [interval.counted.get(version) for interval in intervals]
+    binned = {}
+    for name, size in sizes.items():
+        rows = _rows(seen, name)
+        width = max(size, *map(len, rows))
+        binned[name] = np.array([row if len(row) == width else (*row, *[0.0] * (width - len(row))) for row in rows])
+    return Columns(
+        np.array([each is not None for each in seen]),
+        np.array([each.requests if each else 0.0 for each in seen]),
+        np.array([each.errors if each else 0.0 for each in seen]),
+        binned,
+    )
+
+
+def _rows(seen: Sequence[Counted | None], series: str) -> list[tuple[float, ...]]:
+    if series == LATENCY:
+        return [each.latency if each else () for each in seen]
+    feature = series.removeprefix(FEATURE)
+    return [each.features.get(feature, ()) if each else () for each in seen]
