@@ -24,7 +24,7 @@ from modelward.cli.failure import Failure
 from modelward.governance import trials
 from modelward.governance.builds import differences, unpinned_images
 from modelward.governance.chain import Head, is_readable
-from modelward.governance.trials import METRICS, NothingToShow, Trial
+from modelward.governance.trials import EVALUATION_PREFIX, METRICS, NothingToShow, Trial
 from modelward.traffic.names import child_name
 
 NOT_YET = 4
@@ -122,14 +122,14 @@ def evidence(
         "apiVersion": API_VERSION,
         "kind": "ModelEvaluation",
         "metadata": {
-            "generateName": f"{child_name(model, version)}-environment-{called}-",
+            "generateName": f"{child_name(model, version)}-{EVALUATION_PREFIX}{called}-",
             "namespace": later.namespace,
         },
         "spec": {
             "model": model,
             "version": version,
             "versionDigest": digest,
-            "name": f"environment-{called}",
+            "name": f"{EVALUATION_PREFIX}{called}",
             "evaluator": evaluator or later.whoami(),
             "metrics": [{"name": name, "value": value} for name, value in trial.metrics.items()],
             "at": format_second(now),

@@ -16,6 +16,10 @@ from modelward.governance.reconstruction import carried_out, intervals
 _DAY = timedelta(days=1)
 
 
+EVALUATION_PREFIX = "environment-"
+"""What the evaluation of an environment is called, before the environment's name."""
+
+
 class NothingToShow(Exception):
     """Why the version has not proved itself there, as a sentence without its end."""
 

@@ -17,6 +17,7 @@ from modelward.api.model import Model
 from modelward.api.model_version import Baseline, ModelVersion
 from modelward.api.status import ModelStatus, VersionReference
 from modelward.governance import requirements
+from modelward.governance.trials import EVALUATION_PREFIX
 from modelward.lifecycle import challengers
 from modelward.lifecycle.baselines import baseline_in
 from modelward.lifecycle.policies import in_force
@@ -53,6 +54,7 @@ def lint(read: Read, policies: Sequence[LifecyclePolicy], namespace: str, now: d
     offered += [each for each in policies if each.metadata.name not in declared]
     found = [*read.findings, *findings, *_same_twice(portfolio), *_of_evaluations(portfolio)]
     found += [finding for each in portfolio.policies for finding in _not_implemented(each)]
+    found += [finding for each in portfolio.policies for finding in _believes_anybody(each)]
     for key in portfolio.models:
         found += _of_model(portfolio, key, offered, now)
     if portfolio.models and not offered:
@@ -249,6 +251,22 @@ def _of_evaluations(portfolio: Portfolio) -> Iterator[Finding]:
 def _not_implemented(declared: Declared[LifecyclePolicy]) -> Iterator[Finding]:
     for field in unsupported(declared.value.spec):
         yield _held(declared.document, field)
+
+
+def _believes_anybody(declared: Declared[LifecyclePolicy]) -> Iterator[Finding]:
+    """What an earlier environment has shown is hearsay, unless it is said whose word counts."""
+    for index, gate in enumerate(declared.value.spec.stages.validation.gates):
+        asked = gate.evaluation
+        if asked is None or asked.evaluators or gate.advisory or not asked.name.startswith(EVALUATION_PREFIX):
+            continue
+        yield Finding(
+            declared.document.place(("spec", "stages", "validation", "gates", index, "evaluation")),
+            f"spec.stages.validation.gates[{gate.name}].evaluation",
+            f"whoever may create a ModelEvaluation can say what {asked.name.removeprefix(EVALUATION_PREFIX)} has shown:"
+            " name the account of your pipeline in evaluators",
+            Rule.POLICY,
+            Severity.WARNING,
+        )
 
 
 def _gates_not_implemented(declared: Declared[Model]) -> Iterator[Finding]:

@@ -228,3 +228,22 @@ def test_templates_and_patches_are_named_and_left_out(tmp_path: Path) -> None:
     assert "helm template . | modelward lint -" in read.findings[0].message
     assert "kustomize build . | modelward lint -" in read.findings[1].message
     assert lint(read, (), "default", NOW).errors == ()
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "warns"),
+    [
+        pytest.param({"name": "environment-test"}, True, id="of anybody"),
+        pytest.param({"name": "environment-test", "evaluators": ["pipeline"]}, False, id="of the pipeline"),
+        pytest.param({"name": "holdout"}, False, id="of no environment"),
+    ],
+)
+def test_an_earlier_environment_for_which_anybody_may_speak_is_warned_of(
+    evaluation: dict[str, Any], warns: bool
+) -> None:
+    gate = {"name": "tested", "evaluation": {"metric": "rollbacks", "max": 0, **evaluation}}
+    looked = looked_at(changed(POLICY, spec__stages={"validation": {"gates": [gate]}}))
+    assert looked.errors == ()
+    found = [finding for finding in looked.findings if "can say what test has shown" in finding.message]
+    assert bool(found) is warns
+    assert all(finding.field == "spec.stages.validation.gates[tested].evaluation" for finding in found)
