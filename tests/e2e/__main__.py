@@ -5,7 +5,8 @@
 1. What many tests do side by side: everything in tests/e2e but the two folders below.
 2. What needs the operator for itself: tests/e2e/installation.
 3. Rights: what the API server's audit log says of 1 and 2, beside what the chart gives.
-4. Upgrades from the release before, whose rights are others: tests/e2e/upgrade.
+4. Upgrades from the release before, whose rights are others: tests/e2e/upgrade. Nothing may have been refused in them either.
+5. The removal of all of it, in which an operator meets the end of its rights: tests/e2e/removal.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from tests.e2e import rights
 from tests.e2e.rights import Right
 
 FOLDER = Path(__file__).resolve().parent
-ALONE = (FOLDER / "installation", FOLDER / "upgrade")
+INSTALLATION, UPGRADE, REMOVAL = FOLDER / "installation", FOLDER / "upgrade", FOLDER / "removal"
 WORKERS = 4
 
 # Rights that no end-to-end test uses: why, and which test does.
@@ -42,11 +43,12 @@ def main(arguments: Sequence[str]) -> int:
     started = datetime.now(UTC)
     try:
         passed = [
-            _tests("side by side", FOLDER, *(f"--ignore={folder}" for folder in ALONE), *_SIDE_BY_SIDE, *arguments),
-            _tests("the operator for itself", ALONE[0], *arguments),
+            _tests("side by side", FOLDER, *_SIDE_BY_SIDE, *arguments),
+            _tests("the operator for itself", INSTALLATION, *arguments),
             _rights_are_used(environment, started),
-            _tests("upgrades", ALONE[1], *arguments),
+            _tests("upgrades", UPGRADE, *arguments),
             _nothing_was_refused(environment, started),
+            _tests("removal", REMOVAL, *arguments),
         ]
     finally:
         if environment.started_here:
@@ -55,7 +57,8 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if all(passed) else 1
 
 
-_SIDE_BY_SIDE = ("-n", str(WORKERS), "--dist", "loadgroup")
+_ALONE = tuple(f"--ignore={folder}" for folder in (INSTALLATION, UPGRADE, REMOVAL))
+_SIDE_BY_SIDE = (*_ALONE, "-n", str(WORKERS), "--dist", "loadgroup")
 
 
 def _tests(name: str, folder: Path, *options: str) -> bool:

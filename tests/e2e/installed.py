@@ -1,10 +1,11 @@
 """The operator as somebody has it who runs the platform: a release of Helm, and pods of which one leads."""
 
 import asyncio
+import contextlib
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,6 +81,18 @@ class Installed:
     async def until_led_by_another(self, leader: str, within: float = 60) -> str:
         """The name of the new leader."""
         return await _until(self.leader, lambda name: name not in ("", leader), f"another leader than {leader}", within)
+
+
+@contextlib.asynccontextmanager
+async def borrowed(environment: Environment, kubectl: Kubectl) -> AsyncIterator[Installed]:
+    """The operator, which is afterwards of this source again, with the values that it had."""
+    installed = Installed(environment, kubectl)
+    before = await installed.values()
+    try:
+        yield installed
+    finally:
+        await installed.upgrade_definitions()
+        await installed.upgrade(before)
 
 
 async def _until(look: Callable[[], Awaitable[Seen]], holds: Callable[[Seen], bool], what: str, within: float) -> Seen:

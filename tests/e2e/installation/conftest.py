@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from examples.tumor_screening.environment import Environment
-from tests.e2e.installed import Installed, skip_beside_others
+from tests.e2e.installed import Installed, borrowed, skip_beside_others
 from tests.e2e.kubectl import Kubectl
 
 
@@ -17,8 +17,5 @@ def _alone() -> None:
 @pytest.fixture(scope="module")
 async def installed(_alone: None, environment: Environment, kubectl: Kubectl) -> AsyncIterator[Installed]:
     """The operator; a module may install it with other values."""
-    here = Installed(environment, kubectl)
-    before = await here.values()
-    yield here
-    await here.upgrade_definitions()
-    await here.upgrade(before)
+    async with borrowed(environment, kubectl) as here:
+        yield here

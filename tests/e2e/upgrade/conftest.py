@@ -6,7 +6,7 @@ import pytest
 
 from cluster import images
 from examples.tumor_screening.environment import Environment
-from tests.e2e.installed import CHARTS, Installed, skip_beside_others
+from tests.e2e.installed import CHARTS, Installed, borrowed, skip_beside_others
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.upgrade.release import Release, previous_release
 
@@ -38,8 +38,5 @@ def previous(
 
 @pytest.fixture
 async def installed(_alone: None, environment: Environment, kubectl: Kubectl) -> AsyncIterator[Installed]:
-    here = Installed(environment, kubectl)
-    before = await here.values()
-    yield here
-    await here.upgrade_definitions()
-    await here.upgrade(before)
+    async with borrowed(environment, kubectl) as here:
+        yield here

@@ -1,0 +1,20 @@
+"""Tests that take the installation away, one at a time, and put it back."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from examples.tumor_screening.environment import Environment
+from tests.e2e.installed import Installed, borrowed, skip_beside_others
+from tests.e2e.kubectl import Kubectl
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _alone() -> None:
+    skip_beside_others()
+
+
+@pytest.fixture
+async def installed(_alone: None, environment: Environment, kubectl: Kubectl) -> AsyncIterator[Installed]:
+    async with borrowed(environment, kubectl) as here:
+        yield here
