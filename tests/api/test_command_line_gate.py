@@ -1,10 +1,13 @@
 """`modelward gate`, with a real API server: the tests write what an operator would."""
 
 import json
+import subprocess
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from modelward.cli import gate as gating
@@ -131,3 +134,26 @@ def test_a_wait_in_days_is_refused_with_an_example(api_server: ApiServer, namesp
     result = run(api_server, namespace, "--wait", "1d")
     assert result.exit_code == 2
     assert "1h30m" in " ".join(result.output.split())
+
+
+def test_what_failed_is_tried_again_by_the_line_that_retry_prints(
+    api_server: ApiServer, namespace: str, tmp_path: Path
+) -> None:
+    failed = {
+        "version": "v8", "digest": DIGEST, "retry": 0, "stage": "Canary", "reason": "GateFailed",
+        "message": "gate errors failed.", "at": SINCE,
+    }  # fmt: skip
+    tell(api_server, namespace, failed=[failed])
+    manifest = tmp_path / "churn.yaml"
+    manifest.write_text(yaml.safe_dump(MODEL, sort_keys=False))
+    options = ["-n", namespace, "--kubeconfig", str(api_server.kubeconfig)]
+    result = CliRunner().invoke(app, ["retry", "churn", *options, "-f", str(manifest)])
+    assert result.exit_code == 0, result.output
+    subprocess.run(["patch", "-p0", str(manifest)], input=result.stdout, text=True, check=True, capture_output=True)
+    raised = yaml.safe_load(manifest.read_text())
+    assert raised["spec"]["production"] == {"version": "v8", "retry": 1}
+    answer = api_server.apply(f"{BASE}/namespaces/{namespace}/models/churn", raised)
+    assert answer.accepted, answer.message
+    again = CliRunner().invoke(app, ["retry", "churn", *options])
+    assert again.exit_code == 1
+    assert "spec.production.retry is 1 already: nothing is latched" in again.stderr

@@ -97,3 +97,12 @@ def test_who_may_not_read_gets_a_sentence_and_no_traceback(
     result = run(api_server, *command, "-n", namespace, "--context", "grace")
     assert result.exit_code == 1
     assert "forbidden" in result.output and "Ask who runs the cluster for that right." in result.output
+
+
+def test_history_is_read_from_the_records_of_the_cluster(api_server: ApiServer, namespace: str) -> None:
+    result = run(api_server, "history", "score", "-n", namespace, "--audit", "-o", "json")
+    assert result.exit_code == 0, result.output
+    steps = json.loads(result.stdout)
+    assert [step["record"] for step in steps] == [6, 5, 4, 3, 2, 1]
+    assert (steps[0]["action"], steps[0]["version"], steps[0]["weights"]) == ("RolledBack", "v2", {"v1": 100})
+    assert run(api_server, "history", "score", "-n", namespace).stdout == "Nothing has happened yet.\n"

@@ -14,6 +14,7 @@ from modelward.api.resources import MODELS
 from modelward.api.status import ModelStatus, PendingApproval
 from modelward.cli.approvals_case import parsed
 from modelward.cli.approvals_rights import Rights
+from modelward.cli.called import called_as
 from modelward.cli.cluster import ALL_NAMESPACES, Context, Kubeconfig, Namespace, connect
 from modelward.cli.explain_text import bare_table, clean, console_for_output
 from modelward.cli.output import As, Output, print_data
@@ -118,6 +119,6 @@ def _print(console: Console, waiting: Sequence[_Waiting], doubts: Sequence[str],
     if any(each.mine for each in waiting):
         mine = next(each for each in waiting if each.mine)
         console.print(
-            f"\nDecide: modelward approve {mine.model} -n {mine.namespace} --version {mine.row.version} --role {mine.row.role}",
+            f"\nDecide: {called_as()} approve {mine.model} -n {mine.namespace} --version {mine.row.version} --role {mine.row.role}",
             soft_wrap=True,
         )

@@ -9,6 +9,7 @@ from modelward.api.model_approval import Decision
 from modelward.cli.approvals_case import read_case, read_model
 from modelward.cli.approvals_rights import Rights
 from modelward.cli.approve import create, role_to_decide_in
+from modelward.cli.called import called_as
 from modelward.cli.cluster import Context, Kubeconfig, ModelName, Namespace, connect
 from modelward.cli.completion import version_names
 from modelward.cli.explain_text import console_for_output
@@ -65,5 +66,5 @@ def reject(
     created = create(cluster, spec)
     console = console_for_output()
     console.print(f"Created ModelApproval {created}, in the name of {approver}.", soft_wrap=True, markup=False)
-    console.print(f"{chosen} is barred when the operator has seen it: modelward explain {model} -n {cluster.namespace}",
+    console.print(f"{chosen} is barred when the operator has seen it: {called_as()} explain {model} -n {cluster.namespace}",
                   soft_wrap=True, markup=False)  # fmt: skip
