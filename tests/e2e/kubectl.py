@@ -189,10 +189,10 @@ class Watched:
             return f"kubectl get {self.words} showed nothing."
         status = self.now.get("status") or {}
         told = {
-            condition["type"]: f"{condition['status']} {condition['reason']}: {condition.get('message', '')}"
+            condition["type"]: f"{condition.get('status')} {condition.get('reason')}: {condition.get('message', '')}"
             for condition in status.get("conditions") or []
         }
         gates = {gate["name"]: f"{gate['result']}: {gate['message']}" for gate in status.get("gates") or []}
-        keys = ("stage", "weight", "production", "rollout", "traffic")
+        keys = ("stage", "weight", "production", "rollout", "traffic", "health", "sync", "operationState", "resources")
         state = {key: status[key] for key in keys if key in status}
         return json.dumps({"last seen": state, "gates": gates, "conditions": told}, indent=1)

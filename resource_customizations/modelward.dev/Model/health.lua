@@ -33,9 +33,10 @@ local function rolls_back_what_is_requested(spec, status)
   return status.switch ~= nil and status.switch.kind == "Rollback" and status.switch.to ~= requested
 end
 
--- Users get errors, or nothing at all. A first version that is still on its way is not missed by anybody yet.
-local function fails_users(serving)
-  return serving.status == "False" and serving.reason ~= "NoProductionVersion"
+-- A first version is on its way, or its route is: users do not miss it yet.
+local function will_serve(serving, traffic)
+  return serving.reason == "NoProductionVersion"
+    or (serving.reason == "RouteNotAccepted" and traffic.status == "Unknown")
 end
 
 local status = obj.status or {}
@@ -50,11 +51,12 @@ local progressing = conditions.Progressing or nothing
 local serving = conditions.Serving or nothing
 local spec_valid = conditions.SpecValid or nothing
 local stalled = conditions.Stalled or nothing
+local traffic = conditions.TrafficApplied or nothing
 
 if spec_valid.status == "False" then
   return health("Degraded", spec_valid.reason .. ": " .. spec_valid.message)
 end
-if fails_users(serving) then
+if serving.status == "False" and not will_serve(serving, traffic) then
   return health("Degraded", serving.reason .. ": " .. serving.message)
 end
 if stalled.status == "True" then
@@ -67,6 +69,6 @@ if waits_for_people[progressing.reason] then
   return health("Suspended", progressing.reason .. ": " .. progressing.message)
 end
 if ready.status == "True" then
-  return health("Healthy", progressing.message)
+  return health("Healthy", ready.message)
 end
 return health("Progressing", progressing.message)
