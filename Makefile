@@ -56,7 +56,7 @@ generate: $(READY) ## Write the generated files anew
 	@ruff format . && $(PYTHON) -m modelward.api.schema crds charts/modelward-crds/templates && $(PYTHON) docs/generate.py
 	@$(PYTHON) -m modelward.governance.admission charts/modelward/templates/admission.yaml
 	@$(PYTHON) -m deploy.health_checks
-	@$(PYTHON) -m deploy.generate
+	@$(PYTHON) -m deploy.generate && $(PYTHON) -m deploy.rights
 
 env: $(READY) ## Print what puts modelward, kubectl and helm on a shell's PATH: eval "$(make env)"
 	@echo 'export PATH=$(VENV)/bin:$(CACHE)/tools:$$PATH KUBECONFIG='$$($(PYTHON) -m cluster kubeconfig)

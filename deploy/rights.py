@@ -1,6 +1,6 @@
 """The rights that the chart gives to the operator, as data for `modelward doctor`: the chart is their only source.
 
-``python -m deploy.rights`` writes the file; with ``--check`` it writes nothing, and exits with 1 if the file is otherwise.
+``python -m deploy.rights`` writes the file; with ``--check`` it writes nothing, says if the file is otherwise, and exits with 1 then.
 """
 
 import argparse
@@ -30,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not parser.parse_args(arguments).check:
         FILE.write_text(wanted, encoding="utf-8")
         return 0
-    return int(not FILE.exists() or FILE.read_text("utf-8") != wanted)
+    if FILE.exists() and FILE.read_text("utf-8") == wanted:
+        return 0
+    print(f"{FILE.name} is not what the chart gives: python -m deploy.rights")
+    return 1
 
 
 def text() -> str:
