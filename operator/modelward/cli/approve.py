@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -19,15 +19,15 @@ from modelward.cli.approvals import untrusted
 from modelward.cli.approvals_case import Case, as_decided, read_case, read_model
 from modelward.cli.approvals_rights import Rights
 from modelward.cli.approvals_shown import label, show
+from modelward.cli.called import called_as
 from modelward.cli.cluster import Cluster, ClusterError, Context, Kubeconfig, ModelName, Namespace, Object, connect
 from modelward.cli.completion import version_names
 from modelward.cli.explain_text import clean, console_for_output
 from modelward.cli.failure import Failure
+from modelward.cli.moments import moment_of, span_of
 
 _CLUSTER_ROLES = {Decision.REJECT: "rejecter", Decision.OVERRIDE: "overrider"}
 _VERBS = {Decision.REJECT: "reject", Decision.OVERRIDE: "override"}
-_SPAN = re.compile(r"([1-9][0-9]{0,4})([mhd])")
-_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _BOUND = re.compile(r"([^/=\s]+)/([^/=\s]+)=([0-9.eE+-]+)")
 
 
@@ -150,7 +150,9 @@ def approve(
     created = create(cluster, {**draft.spec, "approver": approver})
     console.print(f"Created ModelApproval {created}, in the name of {approver}.", soft_wrap=True, markup=False)
     if draft.digest:
-        console.print(f"Whether it counts: modelward approvals -n {cluster.namespace}", soft_wrap=True, markup=False)
+        console.print(
+            f"Whether it counts: {called_as()} approvals -n {cluster.namespace}", soft_wrap=True, markup=False
+        )
 
 
 def create(cluster: Cluster, spec: Object) -> str:
@@ -219,16 +221,22 @@ def _must_be_complete(wish: _Wish) -> None:
 def _end(expires: str, now: datetime) -> str:
     if not expires:
         return ""
-    span = _SPAN.fullmatch(expires)
     try:
-        end = now + int(span[1]) * _UNITS[span[2]] if span else datetime.fromisoformat(expires)
+        end = now + span_of(expires)
+    except ValueError:
+        end = _moment(expires, now)
+    if end <= now:
+        raise typer.BadParameter(f"--expires {expires} has passed: give a time to come")
+    return format_second(end)
+
+
+def _moment(expires: str, now: datetime) -> datetime:
+    try:
+        return moment_of(expires, now)
     except ValueError as error:
         raise typer.BadParameter(
-            f"--expires {expires} is neither a span, such as 30d or 12h, nor a time in RFC 3339"
+            f"--expires {expires} is neither a span, such as 30d or 12h, nor a time in RFC 3339 with its zone"
         ) from error
-    if end.tzinfo is None or end <= now:
-        raise typer.BadParameter(f"--expires {expires} has no time zone, or has passed")
-    return format_second(end)
 
 
 def _standing(count: int, bounds: Sequence[str], expires: str) -> Object | None:

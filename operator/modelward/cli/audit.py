@@ -1,7 +1,7 @@
 """`modelward audit`: is the record whole, what served then and why, and the inventory of models."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +24,7 @@ from modelward.cli.audit_sources import (
 )
 from modelward.cli.cluster import ALL_NAMESPACES, Context, Kubeconfig, Namespace, connect
 from modelward.cli.failure import Failure
+from modelward.cli.moments import moment_of
 from modelward.governance.account import chain_of, report_of, report_text
 from modelward.governance.chain import is_readable
 from modelward.governance.examination import Examination
@@ -93,7 +94,7 @@ def verify(
 @audit.command()
 def bundle(
     model: Annotated[str, typer.Option("--model", "-m", help="Name of the Model.")],
-    at: Annotated[str, typer.Option("--at", help="The time asked about, such as 2026-11-01T09:00:00Z.")],
+    at: Annotated[str, typer.Option("--at", help="The time asked about: now, or one such as 2026-11-01T09:00:00Z.")],
     out: Annotated[
         Path | None, typer.Option("--out", help="A file to write the proof to: a .tar.gz or a .zip. [default: none]")
     ] = None,
@@ -116,6 +117,8 @@ def bundle(
     **Examples**
 
     `modelward audit bundle --model credit-risk --at 2026-11-01T09:00:00Z -n lending`
+
+    `modelward audit bundle -m credit-risk --at now -n lending`
 
     `modelward audit bundle -m credit-risk --at 2026-11-01T09:00:00Z --from /mnt/audit --public-key audit.pem --out answer.zip`
     """
@@ -193,12 +196,9 @@ def _verdict(examined: Examination) -> str:
 
 def _moment(text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        return moment_of(text, datetime.now(UTC).replace(microsecond=0))
     except ValueError as error:
-        raise Failure(f"--at {text!r} is no point in time: write it like 2026-11-01T09:00:00Z.") from error
-    if moment.tzinfo is None:
-        raise Failure(f"--at {text!r} has no time zone: write it like 2026-11-01T09:00:00Z.")
-    return moment
+        raise Failure(f"--at {text!r} {error}.") from error
 
 
 def _only(found: tuple[Collected, ...]) -> Collected:

@@ -1,6 +1,5 @@
 """`modelward report`: the portfolio, how well it flows, and what needs somebody's attention."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,15 +15,13 @@ from modelward.cli.cluster import ALL_NAMESPACES, Cluster, ClusterError, Context
 from modelward.cli.discover import opted_in, told, unregistered
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
+from modelward.cli.moments import span_of
 from modelward.cli.output import As, Output, print_data
 from modelward.cli.report_html import report_page
 from modelward.cli.report_text import Report, print_report
 from modelward.governance.discovery import Unregistered
 from modelward.governance.flow import VersionName, attention_of, figures_of, flow_of, state_of
 from modelward.governance.inventory import as_documents, inventory
-
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-_SPAN = re.compile(r"^([1-9][0-9]{0,4})([hdw])$")
 
 
 def report(
@@ -134,10 +131,10 @@ def _unregistered(cluster: Cluster, everywhere: bool, notes: list[str]) -> tuple
 
 
 def _span(text: str) -> timedelta:
-    match = _SPAN.match(text)
-    if match is None:
-        raise Failure(f"--since {text!r} is no period: write a number and h, d or w, such as 90d.")
-    return int(match[1]) * _UNITS[match[2]]
+    try:
+        return span_of(text)
+    except ValueError as error:
+        raise Failure(f"--since {text!r} {error}.") from error
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,8 +1,7 @@
 """`modelward simulate`: what a policy would have made of what was recorded."""
 
-import re
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +19,7 @@ from modelward.api.types import format_duration
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
 from modelward.cli.lint import read_manifests
+from modelward.cli.moments import span_of
 from modelward.cli.output import As, Output, print_data
 from modelward.manifests.finding import Severity
 from modelward.manifests.portfolio import gathered
@@ -29,7 +29,6 @@ from modelward.simulation.replay import Outcome, replay
 
 _LARGEST = 512 * 1024 * 1024
 _ANSWER_SECONDS = 60.0
-_RANGE = re.compile(r"^([0-9]{1,4})([hd])$")
 
 
 def simulate(
@@ -47,7 +46,7 @@ def simulate(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Draws requests anew where the split is another one.")] = 1,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Decide on every look, in calm hours too: several times slower.")
+        bool, typer.Option("--exact", help="Decide at every interval: with the same outcome, many times slower.")
     ] = False,
     output: As = Output.TABLE,
     example: Annotated[bool, typer.Option("--example", help="Print a recording, and do nothing else.")] = False,
@@ -132,10 +131,12 @@ def _from_file(path: Path | None) -> Recording:
 
 
 def _from_server(server: str, model: str, namespace: str, span: str) -> Recording:
-    matched = _RANGE.match(span)
-    if not matched or not model:
-        raise typer.BadParameter("with --prometheus, give --model, and --range as hours or days, such as 12h or 30d")
-    length = timedelta(hours=int(matched[1])) if matched[2] == "h" else timedelta(days=int(matched[1]))
+    if not model:
+        raise typer.BadParameter("with --prometheus, give --model as well")
+    try:
+        length = span_of(span)
+    except ValueError as error:
+        raise typer.BadParameter(f"--range {span!r} {error}") from error
     pool = urllib3.PoolManager(timeout=_ANSWER_SECONDS, retries=False)
 
     def ask(path: str) -> bytes:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,7 @@ def test_the_verdict_as_data(exported: Path, key: Path, records: Path) -> None:
         ),
         pytest.param(
             ["bundle", "-m", "credit-risk", "--at", "2026-11-01T09:00:00", "--from", "{export}"],
-            "has no time zone: write it like 2026-11-01T09:00:00Z",
+            "has no time zone: write it like 2026-11-01T09:00:00Z, or now",
             id="no time zone",
         ),
         pytest.param(
@@ -196,6 +197,12 @@ def test_what_cannot_be_done_is_said_with_a_remedy(
     result = run(*(argument.format(export=exported, records=records) for argument in arguments))
     assert result.exit_code == 1
     assert says in result.stderr
+
+
+def test_what_serves_now_is_told_without_writing_the_time(exported: Path) -> None:
+    result = run("bundle", "-m", "credit-risk", "--at", "now", "--from", exported, "-o", "json")
+    asked = datetime.fromisoformat(json.loads(result.stdout)["at"])
+    assert timedelta(0) <= datetime.now(UTC) - asked < timedelta(minutes=1)
 
 
 def _bundle(exported: Path, key: Path, out: Path) -> Path:
