@@ -339,7 +339,8 @@ def _upgrade(environment: Environment, release: str, values: Mapping[str, Any]) 
     _forget_unfinished(environment, release)
     chart = str(REPOSITORY / "charts" / release)
     options = ["--create-namespace", "--wait", "--timeout=3m", "--history-max=3", "--values=-"]
-    environment.helm("upgrade", "--install", release, chart, *place, *options, given=yaml.safe_dump(dict(values)))
+    # As JSON, which quotes every text: Helm takes the bare tag 6266868310806e21 for a number.
+    environment.helm("upgrade", "--install", release, chart, *place, *options, given=json.dumps(dict(values)))
 
 
 def _forget_unfinished(environment: Environment, release: str) -> None:
