@@ -1,5 +1,7 @@
 -- Is the requested version in production, on its way there, waiting for a person, or out?
 
+local os = require("os")
+
 -- Waits that end when somebody does something; every other wait ends by itself.
 local waits_for_people = {
   AwaitingApproval = true,
@@ -22,9 +24,21 @@ local function conditions_of(status)
       status = condition.status,
       reason = condition.reason,
       message = condition.message or "",
+      since = condition.lastTransitionTime,
     }
   end
   return found
+end
+
+-- A commit that brings a Model and its version is applied one after the other. Nobody is to be called for the moment between the two,
+-- and notifications are sent once for a revision: one about this moment would be the last one about the commit.
+local seconds_for_the_version_to_come = 60
+
+local function awaits_its_version(spec_valid)
+  -- Argo CD's os.date heeds "!" (UTC) for the present alone, not for a moment that it is given.
+  local utc_clock = os.time(os.date("!*t"))
+  local earliest = os.date("%Y-%m-%dT%H:%M:%SZ", utc_clock - seconds_for_the_version_to_come)
+  return spec_valid.reason == "VersionNotFound" and spec_valid.since > earliest
 end
 
 -- A rollback that waits for the pods of the version before is bad news already: the version that Git asks for has failed.
@@ -53,6 +67,9 @@ local spec_valid = conditions.SpecValid or nothing
 local stalled = conditions.Stalled or nothing
 local traffic = conditions.TrafficApplied or nothing
 
+if spec_valid.status == "False" and awaits_its_version(spec_valid) then
+  return health("Progressing", spec_valid.message)
+end
 if spec_valid.status == "False" then
   return health("Degraded", spec_valid.reason .. ": " .. spec_valid.message)
 end
