@@ -42,6 +42,11 @@ def test_a_command_imports_what_it_needs():
     assert {"kubernetes", "yaml"} <= imported
 
 
+def test_what_completes_the_options_of_status_does_not_wait_for_the_libraries_that_draw_it():
+    _, imported = imported_by("status", "--help")
+    assert not imported & (HEAVY - {"kubernetes", "yaml"})
+
+
 def walk(group, path=()):
     for name, command in group.commands.items():
         if isinstance(command, TyperGroup):

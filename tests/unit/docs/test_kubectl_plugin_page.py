@@ -91,6 +91,7 @@ def printed(monkeypatch, situation, command):
     monkeypatch.setattr("modelward.cli.explain_text.PIPED_WIDTH", WIDTH)
     for module in ("status", "history", "retry"):
         monkeypatch.setattr(f"modelward.cli.{module}.connect", lambda *_: Fed(*objects))
+    for module in ("status_shown", "history", "retry"):
         monkeypatch.setattr(f"modelward.cli.{module}.datetime", Clock)
     words = command.removeprefix("kubectl modelward ").split()
     result = CliRunner().invoke(app, words)
