@@ -46,7 +46,8 @@ def observed(found: Installation) -> Iterator[Said]:
             if entry.get("time") and entry.get("subresource") != "status"
         ]
         changed = max(map(datetime.fromisoformat, [*times, metadata["creationTimestamp"]]))
-        if seen < metadata.get("generation", 1) and now - changed > SETTLED:
+        going = "deletionTimestamp" in metadata  # which counts as a generation, and is not looked at but drained
+        if seen < metadata.get("generation", 1) and now - changed > SETTLED and not going:
             behind.append(f"{metadata['namespace']}/{metadata['name']}")
     if behind:
         yield problem(

@@ -88,6 +88,10 @@ def bare(given: Access) -> Access:
     return replace(given, roles=tuple({**role, "rules": role["rules"][:1]} for role in given.roles))
 
 
+def deleted(obj: Manifest) -> Manifest:
+    return {**obj, "metadata": {**obj["metadata"], "deletionTimestamp": "2026-11-01T08:00:00Z"}}
+
+
 def monitor(kind: str, **labels: str) -> Manifest:
     return {"kind": kind, "metadata": {"name": "modelward", "labels": labels}}
 
@@ -512,6 +516,7 @@ CASES = {
         ("has not looked at the newest spec of lending/credit-risk",),
         "logs",
     ),
+    "a Model that is being deleted": Case("observed", but(models=(deleted(model(status={})),)), OK),
     "a Model of a moment ago": Case("observed", but(models=(model(status={}, changed=5),)), OK),
     "no Gateway API, and a Model with a route": Case(
         "gateway-api",
