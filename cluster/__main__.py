@@ -7,9 +7,10 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from cluster import argocd, git_server, images, lifecycle, namespaces, paths, people, workloads
+from cluster import argocd, git_server, images, lifecycle, namespaces, paths, people, pruning, workloads
 from cluster.processes import Failure
 
 EXAMPLES = """\
@@ -22,6 +23,7 @@ examples:
   python -m cluster argocd install                        Argo CD, which the cluster does not have by itself
   python -m cluster git-server ~/repositories             bare Git repositories, for Argo CD to read
   python -m cluster exec -- ip route                      a command beside containerd and the kubelet
+  python -m cluster prune                                 make room in the cache
   python -m cluster down                                  stop it, and leave nothing behind
 """
 
@@ -46,6 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("build", help="build every pinned program and the cluster's own images")
     commands.add_parser("up", help="bring the cluster up, building first what is missing")
     commands.add_parser("down", help="take the cluster down; built programs and images are kept")
+    commands.add_parser(
+        "prune",
+        help="make room: remove images that newer builds have replaced, and environments of dead checkouts",
+        description="Remove what newer builds have replaced. Kept are the newest "
+        f"{pruning.KEPT} builds of each name, those of the last hour, and all that something in the cluster names.",
+    )
     commands.add_parser("status", help="say whether the cluster is up, and if not, why")
     commands.add_parser("kubeconfig", help="print the path of the administrator's kubeconfig")
     user = commands.add_parser(
@@ -87,6 +95,8 @@ def _obey(arguments: argparse.Namespace) -> int:
             lifecycle.up()
         case "down":
             lifecycle.down()
+        case "prune":
+            _prune()
         case "status":
             return _print_status()
         case "kubeconfig":
@@ -136,6 +146,19 @@ def _serve_repositories(folder: Path, port: int) -> None:
         print(f"repositories of {folder} are at {server.url}/NAME.git", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
+
+
+def _prune() -> None:
+    places = (paths.images(), paths.image_storage(), paths.containerd_root())
+    before = sum(map(pruning.size_of, places))
+    images.prune()
+    freed = before - sum(map(pruning.size_of, places))
+    for folder in pruning.dead_environments(time.time()):
+        size = pruning.size_of(folder)
+        print(f"removing {folder}: its checkout is gone, or has had a newer one for long")
+        pruning.remove(folder)
+        freed += size
+    print(f"freed {freed / 1e6:,.0f} MB of {paths.cache()}")
 
 
 def _print_status() -> int:

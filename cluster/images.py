@@ -11,17 +11,17 @@ import os
 import re
 import shutil
 import tarfile
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster import binaries, configuration, contexts, locks, namespaces, paths, progress
-from cluster.processes import Failure, run
+from cluster import binaries, configuration, contexts, locks, namespaces, paths, progress, pruning
+from cluster.processes import Command, Failure, run, succeeds
 
 BASE = "localhost/modelward-base:1"
 _BASE_SUITE = "bookworm"
 _BASE_PACKAGES = ("python3", "python3-venv", "ca-certificates")
-_KEPT_BUILDS = 8
 _UNPRIVILEGED = "65532:65532"
 _HOST_AUTHORITIES = "/etc/ssl/certs"
 
@@ -92,7 +92,7 @@ def build(tag: str, recipe: Path, context: Path) -> str:
                 _build(reference, recipe, context, needs_base=needs_base)
                 _write_archive(reference, archive)
         _point_to(archive, link)
-        _forget_old_builds(reference)
+        _forget_old_builds()
     return reference
 
 
@@ -106,6 +106,17 @@ def load(tags: Iterable[str]) -> None:
         if _digest_in_cluster(first, reference) != _digest_in_archive(archive):
             with progress.step(f"importing image {reference}"):
                 run([*_containerd_images(first), "import", archive.resolve()])
+            _forget_in_cluster(first)
+
+
+def prune() -> None:
+    """Removes what newer builds have replaced, from the builds and from the cluster, and the layers that nothing needs any more."""
+    with locks.held("images"):
+        _forget_old_builds()
+        _run_buildah("rmi", "--prune", "--force")
+    first = namespaces.first_process()
+    if first is not None:
+        _forget_in_cluster(first)
 
 
 def full_name(tag: str) -> str:
@@ -224,16 +235,52 @@ def _point_to(archive: Path, link: Path) -> None:
         before.unlink(missing_ok=True)
 
 
-def _forget_old_builds(reference: str) -> None:
-    """Tags may name their content, so every change may bring a new one: the latest few of a name are kept."""
-    repository = reference.rpartition(":")[0]
-    listed = _run_buildah("images", "--format", "{{.Name}}:{{.Tag}}", "--filter", f"reference={repository}")
-    newest_first = [found for found in listed.splitlines() if found.rpartition(":")[0] == repository]
-    for old in newest_first[_KEPT_BUILDS:]:
-        if old != reference:
-            _run_buildah("rmi", old)
-            _archive_link(old).resolve().unlink(missing_ok=True)
-            _archive_link(old).unlink(missing_ok=True)
+def _forget_old_builds() -> None:
+    """What newer builds of the same name have replaced. Only under the images lock."""
+    builds = [pruning.Build(reference, _archive_link(reference).lstat().st_mtime) for reference in _built()]
+    if not pruning.superseded(builds, (), time.time()):
+        return  # so that nobody has to be asked what is in use
+    in_use = _in_use()
+    for old in [] if in_use is None else pruning.superseded(builds, in_use, time.time()):
+        archive = _archive_link(old).resolve()
+        progress.say(f"removing image {old}, {archive.stat().st_size / 1e6:,.0f} MB: newer builds have replaced it")
+        if _exists_in_storage(old):
+            _run_buildah("rmi", "--force", old)
+        archive.unlink(missing_ok=True)
+        _archive_link(old).unlink(missing_ok=True)
+
+
+def _forget_in_cluster(first: int) -> None:
+    """Imported images of builds that are kept no more, unless something in the cluster names them."""
+    imported = run([*_containerd_images(first), "list", "--quiet"]).split()
+    gone = {reference for reference in imported if reference.startswith("localhost/")} - _built()
+    in_use = _in_use() if gone else None
+    for reference in sorted(gone - in_use) if in_use is not None else ():
+        progress.say(f"removing image {reference} from the cluster: its build is gone")
+        run([*_containerd_images(first), "remove", "--sync", reference])
+
+
+def _built() -> set[str]:
+    """The full names of all images that can be loaded."""
+    links = (path for path in paths.images().glob("*.tar") if path.is_symlink() and path.exists())
+    return {link.name.removesuffix(".tar").replace("+", ":").replace("=", "/") for link in links}
+
+
+def _in_use() -> set[str] | None:
+    """Images that something in the cluster names; None while the cluster runs and does not answer."""
+    if namespaces.first_process() is None:
+        return set()
+    try:
+        client: Command = [binaries.path("kubectl"), f"--kubeconfig={paths.kubeconfig()}", "--request-timeout=60s"]
+        kinds = "pods,deployments,statefulsets,daemonsets,jobs,cronjobs"
+        named = pruning.images_named(run([*client, "get", kinds, "--all-namespaces", "--output=json"], timeout=120))
+        if succeeds([*client, "get", "crd", "modelversions.modelward.dev"], timeout=120):
+            # A version that nobody has asked for yet has no pods.
+            versions = run([*client, "get", "modelversions", "--all-namespaces", "--output=json"], timeout=120)
+            named |= pruning.images_named(versions)
+        return named
+    except Failure:
+        return None
 
 
 def _digest_in_archive(archive: Path) -> str:
