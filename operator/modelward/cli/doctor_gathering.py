@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from modelward.api.resources import (
@@ -172,14 +173,12 @@ def _of_operator(cluster: Cluster, operators: Fact[tuple[Operator, ...]], readin
         lambda: cluster.get(CONFIG_MAPS, own.configuration, own.namespace) if own.configuration else None
     )
     lease = begin(lambda: cluster.get(LEASES, own.lease, own.namespace))
-    asked = {right: begin(lambda right=right: _has(cluster, own, right)) for right in rights_of(own)}
+    asked = {right: begin(partial(_has, cluster, own, right)) for right in rights_of(own)}
     running = pods.result().value if isinstance(pods.result(), Seen) else ()
-    words = {
-        pod["metadata"]["name"]: begin(lambda pod=pod: _last_words(cluster, pod)) for pod in running if _ended(pod)
-    }
+    words = {pod["metadata"]["name"]: begin(partial(_last_words, cluster, pod)) for pod in running if _ended(pod)}
     pages = {}
     if _measured_inside(configuration.result()):
-        pages = {pod["metadata"]["name"]: begin(lambda pod=pod: _metrics(cluster, own, pod)) for pod in running}
+        pages = {pod["metadata"]["name"]: begin(partial(_metrics, cluster, own, pod)) for pod in running}
     return _OfOperator(
         pods=pods.result(),
         events=events.result(),
