@@ -76,8 +76,14 @@ def _names(text: str) -> list[str]:
 
 
 def _read(path: Path) -> "pd.DataFrame":
-    # Imported here: half a second that no other command should pay.
-    import pandas as pd
+    try:  # here: half a second that no other command should pay, and half of an archive's size
+        import pandas as pd
+        import pyarrow  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise _failure(
+            f"{error.name} is not installed, which reads the table: `pipx install 'modelward[cli]'` has it, the archive for krew"
+            " has not"
+        ) from error
 
     readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
     reader = readers.get(path.suffix.lower())

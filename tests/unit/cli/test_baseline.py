@@ -1,6 +1,7 @@
 """`modelward baseline`: what it records, and what it says about tables that it cannot use."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,13 @@ def test_a_table_that_cannot_be_read_says_why(
 def test_the_version_is_printed() -> None:
     result = CliRunner().invoke(app, ["version"])
     assert result.exit_code == 0 and result.stdout.strip()
+
+
+@pytest.mark.parametrize("library", ["pandas", "pyarrow"])
+def test_where_a_library_was_left_out_it_says_how_to_have_it(
+    library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    result = run("--input", tmp_path / "train.csv")
+    assert result.exit_code == 1
+    assert f"{library} is not installed, which reads the table: `pipx install 'modelward[cli]'` has it" in result.output
