@@ -270,3 +270,21 @@ def test_a_mean_that_is_looked_at_again_and_again_stays_within_its_bounds():
 )
 def test_the_split_of_requests_is_tested_against_the_weights(counts, expected, mismatch):
     assert bool(log_share_evidence(counts, expected) >= np.log(1000)) is mismatch
+
+
+def test_many_intervals_at_once_give_the_very_sums_of_one_after_another():
+    random = np.random.default_rng(5)
+    total, other_total = random.poisson(60, 300) * (random.random(300) > 0.1), random.poisson(500, 300)
+    events, other_events = random.binomial(total, 0.02), random.binomial(other_total, 0.01)
+    counts = (events, total, other_events, other_total)
+    at_once = RateComparison.empty().after_each(*counts, 0.005, 0.01)
+    one_by_one, shares = RateComparison.empty(), MeanShare.empty()
+    shares_at_once = shares.after_each(events, total)
+    for moment in range(301):
+        reached = at_once.at(moment)
+        assert reached.sums.to_json() == one_by_one.sums.to_json()
+        assert reached.bursts.to_json() == one_by_one.bursts.to_json()
+        assert shares_at_once.at(moment).to_json() == shares.to_json()
+        if moment < 300:
+            one_by_one = one_by_one.fold(*(each[moment] for each in counts), 0.005, 0.01)
+            shares = shares.fold(events[moment], total[moment])
