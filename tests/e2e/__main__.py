@@ -25,7 +25,7 @@ from cluster import paths
 from cluster.processes import Failure
 from examples.tumor_screening.environment import OPERATOR_RELEASE, Environment, prepare, take_down_cluster, turn
 from tests.e2e import rights
-from tests.e2e.rights import Right
+from tests.e2e.rights import Operator, Right
 
 FOLDER = Path(__file__).resolve().parent
 INSTALLATION, UPGRADE, REMOVAL = FOLDER / "installation", FOLDER / "upgrade", FOLDER / "removal"
@@ -75,31 +75,17 @@ def _rights_are_used(environment: Environment, started: datetime) -> bool:
     if not environment.is_local:
         _say("== rights: not looked at, because the audit log of this cluster is not here")
         return True
-    namespace = environment.operator_namespace
-    chart = _installed(environment)
-    given = rights.granted(chart, namespace, OPERATOR_RELEASE)
+    bindings = environment.get("clusterrolebindings")["items"] + environment.get("rolebindings", "-A")["items"]
+    operator = Operator(_installed(environment), bindings, environment.operator_namespace, OPERATOR_RELEASE)
     try:
         made = _requests(environment, started)
     except rights.LogIncomplete as incomplete:
         _say(f"== rights: {incomplete}")
         return False
-    bindings = environment.get("clusterrolebindings")["items"] + environment.get("rolebindings", "-A")["items"]
-    problems = [
-        *(
-            f"never used, so take it out of the chart, or test what needs it: {right}"
-            for right in _superfluous(given, made)
-        ),
-        *(f"named as unused, and used: {right}" for right in USED_ELSEWHERE if right not in rights.unused(given, made)),
-        *(f"refused: {request}" for request in rights.refused(made)),
-        *(f"allowed by something that is not the chart's: {request}" for request in rights.beyond(given, made)),
-        *(
-            f"bound beside the chart: {one}"
-            for one in rights.other_bindings(bindings, chart, namespace, OPERATOR_RELEASE)
-        ),
-    ]
-    summary = f"{len(given)} granted, {len(given) - len(rights.unused(given, made))} used, by {len(made)} requests to different objects"
-    _say("\n".join([f"== rights: {summary}", *(f"   {problem}" for problem in problems)]))
-    return not problems
+    found = rights.findings(operator, made, USED_ELSEWHERE)
+    used = len(operator.given) - len(rights.unused(operator.given, made))
+    _say("\n".join([f"== rights: {len(operator.given)} given, {used} used", *(f"   {one}" for one in found)]))
+    return not found
 
 
 def _nothing_was_refused(environment: Environment, started: datetime) -> bool:
@@ -108,10 +94,6 @@ def _nothing_was_refused(environment: Environment, started: datetime) -> bool:
     found = rights.refused(_requests(environment, started))
     _say("\n".join([f"== refused requests of the operator: {len(found)}", *(f"   {request}" for request in found)]))
     return not found
-
-
-def _superfluous(given: frozenset[Right], made: frozenset[rights.Request]) -> Sequence[Right]:
-    return [right for right in rights.unused(given, made) if right not in USED_ELSEWHERE]
 
 
 def _requests(environment: Environment, started: datetime) -> frozenset[rights.Request]:

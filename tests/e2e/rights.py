@@ -142,6 +142,42 @@ def other_bindings(bindings: Iterable[Manifest], chart: Iterable[Manifest], name
     return sorted(" ".join(part for part in one if part) for one in found if one not in own)
 
 
+@dataclass(frozen=True)
+class Operator:
+    """The operator in a cluster: the objects of its release, every binding that the cluster has, and its account."""
+
+    release: Sequence[Manifest]
+    bindings: Sequence[Manifest]
+    namespace: str
+    name: str
+
+    @property
+    def given(self) -> frozenset[Right]:
+        """What the release gives to the account."""
+        return granted(self.release, self.namespace, self.name)
+
+
+def findings(operator: Operator, made: Iterable[Request], used_elsewhere: Mapping[Right, str]) -> Sequence[str]:
+    """What is wrong, a sentence each: rights too many, rights too few, and rights from somewhere else.
+
+    `used_elsewhere` are rights that other tests use, with the reason why these cannot.
+    """
+    asked = frozenset(made)
+    idle = unused(operator.given, asked)
+    others = other_bindings(operator.bindings, operator.release, operator.namespace, operator.name)
+    return [
+        *(
+            f"never used: take it out of the chart, or test what needs it: {one}"
+            for one in idle
+            if one not in used_elsewhere
+        ),
+        *(f"said to be used elsewhere only, and used here: {one}" for one in used_elsewhere if one not in idle),
+        *(f"refused: {one}" for one in refused(asked)),
+        *(f"allowed by {one.right.role}, which is not the chart's: {one}" for one in beyond(operator.given, asked)),
+        *(f"bound beside the chart: {one}" for one in others),
+    ]
+
+
 # Details.
 
 _ROLES = ("Role", "ClusterRole")

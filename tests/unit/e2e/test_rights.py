@@ -154,6 +154,40 @@ def test_a_binding_that_is_not_the_charts_is_named() -> None:
     assert rights.other_bindings([*CHART[2:4], group], CHART, NAMESPACE, NAME) == ["RoleBinding lending more"]
 
 
+OPERATOR = rights.Operator(CHART, CHART[2:4], NAMESPACE, NAME)
+EVERY_REQUEST = (
+    asked("list", "", "pods"),
+    asked("patch", "apps", "deployments", code=201),
+    asked("get", "admission", "policies", namespace="", name="approvals"),
+    asked("get", "admission", "policies", namespace="", name="status"),
+)
+LEASE_REASON = 'RBAC: allowed by RoleBinding "modelward/modelward-system" of Role "modelward" to ServiceAccount "modelward/modelward-system"'
+LEASE = asked(
+    "get",
+    "coordination.k8s.io",
+    "leases",
+    namespace=NAMESPACE,
+    annotations={"authorization.k8s.io/decision": "allow", "authorization.k8s.io/reason": LEASE_REASON},
+)
+IDLE = Right(OWN, "leases.coordination.k8s.io", "get")
+
+
+def test_an_operator_that_uses_what_it_was_given_and_no_more_is_fine() -> None:
+    assert rights.findings(OPERATOR, found(*EVERY_REQUEST, LEASE), {}) == []
+
+
+def test_a_right_too_many_is_told_with_what_to_do() -> None:
+    told = rights.findings(OPERATOR, found(*EVERY_REQUEST), {})
+    assert told == [f"never used: take it out of the chart, or test what needs it: {IDLE}"]
+
+
+def test_a_right_that_another_test_uses_is_not_told_until_these_use_it_too() -> None:
+    elsewhere = {IDLE: "only a first installation creates it"}
+    assert rights.findings(OPERATOR, found(*EVERY_REQUEST), elsewhere) == []
+    told = rights.findings(OPERATOR, found(*EVERY_REQUEST, LEASE), elsewhere)
+    assert told == [f"said to be used elsewhere only, and used here: {IDLE}"]
+
+
 def at(event: dict[str, Any], moment: datetime) -> str:
     return json.dumps(event | {"requestReceivedTimestamp": moment.isoformat()}) + "\n"
 
