@@ -7,7 +7,7 @@ and the libraries that judge them are Go's.
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,8 @@ Policy = Mapping[str, Any]
 _FLOW = re.compile(
     r"^(?P<protocol>tcp|udp)\s.*?src=(?P<source>\S+) dst=\S+ sport=\d+ dport=\d+.*? src=(?P<peer>\S+) dst=\S+ sport=(?P<port>\d+) "
 )
-_OPERATORS = {
+_Labels = Mapping[str, str]
+_OPERATORS: Mapping[str, Callable[[_Labels, str, Sequence[str]], bool]] = {
     "Exists": lambda labels, key, _: key in labels,
     "In": lambda labels, key, values: labels.get(key) in values,
 }
@@ -99,4 +100,4 @@ def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 def _demands(selector: Mapping[str, Any], labels: Mapping[str, str]) -> Iterator[bool]:
     yield (selector.get("matchLabels") or {}).items() <= labels.items()
     for one in selector.get("matchExpressions") or ():
-        yield _OPERATORS[one["operator"]](labels, one["key"], one.get("values"))
+        yield _OPERATORS[one["operator"]](labels, one["key"], one.get("values") or ())
