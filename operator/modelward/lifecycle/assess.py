@@ -130,7 +130,8 @@ def with_evidence(s: Snapshot, subject: Subject, evidence: Evidence) -> Snapshot
     """The snapshot as if newer evidence of a subject had been written, on which nothing was judged yet."""
     view, what = s.versions[subject.version], "monitoring" if subject.monitoring else "evidence"
     status = (view.status or VersionStatus()).model_copy(update={what: evidence.to_dict()})
-    changed = replace(view, status=status, **{what: evidence})
+    changed = replace(view, status=status)
+    changed = replace(changed, monitoring=evidence) if subject.monitoring else replace(changed, evidence=evidence)
     return replace(s, versions={**s.versions, subject.version: changed})
 
 
