@@ -117,7 +117,9 @@ def assess(s: Snapshot) -> Assessment:
 def follow(s: Snapshot, subject: Subject, at: Sequence[datetime], counted: Looks) -> Stretch | None:
     """Many looks at a subject in a row, as far as they can be gone through at once; None where it was not looked at yet."""
     known = known_evidence(s, subject)
-    return known and following.follow(known, at, counted, traffic_key(s.status), subject.gates, _inputs(s, subject))
+    if known is None:
+        return None
+    return following.follow(known, at, counted, traffic_key(s.status), subject.gates, _inputs(s, subject))
 
 
 def folded(s: Snapshot, subject: Subject, reading: Reading, incumbent: Reading | None) -> Evidence:
