@@ -88,4 +88,7 @@ end
 if ready.status == "True" then
   return health("Healthy", ready.message)
 end
+if serving.reason == "RouteNotAccepted" then
+  return health("Progressing", serving.message)
+end
 return health("Progressing", progressing.message)
