@@ -154,15 +154,18 @@ async def test_the_operator_works_with_the_rights_of_its_namespaces(
             "metadata": {"name": "scorer"},
             "spec": {"riskTier": "Low", "type": "Classical", "owner": {"team": "a"}},
         }
-        answer = api_server.request("POST", f"/apis/modelward.dev/v1alpha1/namespaces/{namespace}/models", model)
-        assert answer.accepted, answer.message
+        # One that serves without a route is looked at in another way.
+        served = model | {"metadata": {"name": "served"}, "spec": model["spec"] | {"serving": {"port": 8080}}}
+        for one in (model, served):
+            answer = api_server.request("POST", f"/apis/modelward.dev/v1alpha1/namespaces/{namespace}/models", one)
+            assert answer.accepted, answer.message
     as_operator = dataclasses.replace(api_server, kubeconfig=kubeconfig)
-    told = f'modelward_model_info{{model="scorer",namespace="{watched}"'
+    told = [f'modelward_model_info{{model="{name}",namespace="{watched}"' for name in ("scorer", "served")]
     async with (
         asyncio.timeout(60),
         running(as_operator, watched, tmp_path / "log", "--namespace", watched) as operator,
     ):
-        await operator.until("/metrics", lambda _, text: told in text)
+        await operator.until("/metrics", lambda _, text: all(one in text for one in told))
         await operator.until("/metrics", lambda _, text: 'outcome="success"' in text)
         _, page = await operator.page("/metrics")
         operator.process.terminate()

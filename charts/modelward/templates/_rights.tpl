@@ -19,7 +19,7 @@ drained. It has no right to create or delete any of them, audit records aside: i
   resources: [deployments]
   verbs: [list, watch, create, patch, delete]
 - apiGroups: [""]
-  resources: [services]          # get: has somebody else a Service of the Model's name?
+  resources: [services]          # get: has somebody else a Service of the name?
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]        # list and watch of all of them: conflicts of hostname and path
