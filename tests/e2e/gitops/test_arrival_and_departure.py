@@ -51,22 +51,26 @@ async def test_what_is_pruned_is_drained_first(desk: Desk) -> None:
     await application.refresh()
     route = await desk.scene.watch("httproute", MODEL)
     pods = await desk.scene.watch("pods", "-l", f"modelward.dev/model={MODEL}")
+    deployments = await desk.scene.watch("deployments")
+    versions = await desk.scene.watch("modelversions")
 
     async with desk.scene.clients(rate=20) as clients:
-        desk.repository.remove("Retire the model", desk.scene.model("v1"), desk.scene.version("v1"))
+        retired = desk.repository.remove("Retire the model", desk.scene.model("v1"), desk.scene.version("v1"))
         await application.refresh()
-        without_route = await route.sight_of(lambda sight: sight.kind_of_event == "DELETED", "the end of the route")
+        without_route = await route.sight_of(_is_gone, "the end of the route")
         ending = await pods.sight_of(_is_ending, "the end of the pods")
-        await model.watched.sight_of(lambda sight: sight.kind_of_event == "DELETED", "the end of the Model")
+        for watched, what in ((model.watched, "Model"), (versions, "ModelVersion"), (deployments, "Deployment")):
+            await watched.sight_of(_is_gone, f"the end of the {what}")
 
     assert without_route.at < ending.at
-    assert serving(model.status) == "v1"
+    assert serving(model.status) == "v1", "until its end"
     assert {answer.status for answer in clients.failures} <= {404}, "no route any more, but never a broken one"
+    await application.until_synced(retired)
     assert application.disagreements() == []
-    left = await desk.scene.kubectl(
-        "get", "models,modelversions,httproutes,deployments", "-n", desk.scene.namespace, "-o", "name"
-    )
-    assert left == ""
+
+
+def _is_gone(sight: Sight) -> bool:
+    return sight.kind_of_event == "DELETED"
 
 
 def _is_ending(sight: Sight) -> bool:
