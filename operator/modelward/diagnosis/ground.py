@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from shlex import quote
 from typing import Any
 
 from modelward.api.schema import KINDS, custom_resource_definition
@@ -86,7 +87,8 @@ def _install(brought: list[Object]) -> str:
     for each in brought:
         annotations = each["metadata"].get("annotations") or {}
         if release := annotations.get("meta.helm.sh/release-name"):
-            return f"helm upgrade {release} charts/modelward-crds -n {annotations['meta.helm.sh/release-namespace']}"
+            namespace = annotations.get("meta.helm.sh/release-namespace", "default")
+            return f"helm upgrade {quote(release)} charts/modelward-crds -n {quote(namespace)}"
     return "kubectl apply --server-side -f crds" if brought else "helm install modelward-crds charts/modelward-crds"
 
 

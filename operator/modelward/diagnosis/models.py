@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from shlex import quote
 
 from modelward.diagnosis.facts import Installation
 from modelward.diagnosis.findings import Said, count, names, ok, problem
@@ -27,7 +28,7 @@ def namespaces(found: Installation) -> Iterator[Said]:
             said.append(
                 problem(
                     f"the operator is to watch {names(absent)}, which does not exist: its list fails, and it is not ready",
-                    f"kubectl create namespace {absent[0]}",
+                    f"kubectl create namespace {quote(absent[0])}",
                 )
             )
     watched = f"watches {names(list(own.watched))}" if own.watched else "watches every namespace"

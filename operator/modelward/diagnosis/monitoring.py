@@ -7,7 +7,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from modelward.api import reasons
-from modelward.diagnosis.facts import Installation, Object
+from modelward.diagnosis.facts import Installation, NotSeen, Object
 from modelward.diagnosis.findings import Said, count, names, ok, problem, warning
 from modelward.diagnosis.operators import Operator
 from modelward.diagnosis.people import governed
@@ -48,7 +48,9 @@ def _known_sources(configuration: Object | None) -> set[str]:
         document = yaml.safe_load(text) or {}
     except yaml.YAMLError:
         return set()
-    return {each["name"] for each in document.get("prometheusSources") or ()}
+    listed = document.get("prometheusSources") if isinstance(document, Mapping) else None
+    entries = listed if isinstance(listed, list) else ()
+    return {str(each["name"]) for each in entries if isinstance(each, Mapping) and "name" in each}
 
 
 def _queried(node: Any) -> Iterator[str]:
@@ -286,8 +288,12 @@ Series = Mapping[str, list[tuple[Mapping[str, str], float]]]
 def _series(found: Installation) -> Series:
     """The samples of all replicas, by name."""
     read: dict[str, list[tuple[Mapping[str, str], float]]] = {}
-    for page in found.metrics.value.values():
-        for family in text_string_to_metric_families(page):
+    for pod, page in found.metrics.value.items():
+        try:
+            families = list(text_string_to_metric_families(page))
+        except ValueError as error:
+            raise NotSeen(f"what pod {pod} answers on the port of the operator's metrics are no metrics") from error
+        for family in families:
             for sample in family.samples:
                 read.setdefault(sample.name, []).append((sample.labels, sample.value))
     return read

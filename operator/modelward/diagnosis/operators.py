@@ -1,7 +1,11 @@
-"""An operator as its Deployment tells of it: the flags that the chart wrote, and how it is put right."""
+"""An operator as its Deployment tells of it: the flags that the chart wrote, and how it is put right.
+
+Whoever may create a Deployment somewhere may label it as ours: what it says is quoted wherever it is part of a command.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 NAME_LABEL = "app.kubernetes.io/name"
@@ -46,20 +50,20 @@ class Operator:
     def apply_again(self) -> str:
         """The command that puts everything back that the chart makes."""
         if self.helm_release:
-            return f"helm upgrade {self.helm_release} charts/modelward -n {self.namespace} --reuse-values"
+            return f"helm upgrade {quote(self.helm_release)} charts/modelward -n {self.namespace} --reuse-values"
         return "kubectl apply --server-side --force-conflicts -k deploy/kustomize/base"
 
     def set_value(self, value: str) -> str:
         """The command that changes a value of the chart; where Helm did not install it, what is to be changed."""
         if self.helm_release:
-            return f"{self.apply_again} --set {value}"
+            return f"{self.apply_again} --set {quote(value)}"
         return f"set {value} in the values, render the chart, and apply it again"
 
     @property
     def remove(self) -> str:
         """The command that takes it away."""
         if self.helm_release:
-            return f"helm uninstall {self.helm_release} -n {self.namespace}"
+            return f"helm uninstall {quote(self.helm_release)} -n {self.namespace}"
         return f"kubectl delete deployment {self.name} -n {self.namespace}"
 
     def __str__(self) -> str:
@@ -87,7 +91,7 @@ def operator_of(deployment: Mapping[str, Any]) -> Operator:
         lease=given.get("lease-name", "modelward-operator"),
         watched=tuple(value for flag, value in flags if flag == "namespace"),
         discovers=given.get("discovery-seconds", "600") != "0",
-        port=int(given.get("health-port") or DEFAULT_PORT),
+        port=_port(given.get("health-port", "")),
         configuration=((volumes.get("config") or {}).get("configMap") or {}).get("name", ""),
         selector=",".join(f"{key}={value}" for key, value in (spec["selector"].get("matchLabels") or {}).items()),
         labels=(template.get("metadata") or {}).get("labels") or {},
@@ -101,6 +105,10 @@ def operator_of(deployment: Mapping[str, Any]) -> Operator:
         ),
         helm_release=(metadata.get("annotations") or {}).get(_HELM_RELEASE, ""),
     )
+
+
+def _port(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() else DEFAULT_PORT
 
 
 def _flags(arguments: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from pydantic import ValidationError
@@ -80,7 +81,7 @@ def _lacking(access: Access, namespace: str, role: str, policy: str, release: st
     return problem(
         f"{names([who for _, who in sorted(holding)])} may approve in the role {role!r} in namespace {namespace}, and may not create"
         " ModelApprovals there",
-        f"{command} --{kind.lower()}={name}",
+        f"{command} --{kind.lower()}={quote(name)}",
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from shlex import quote
 from typing import Any
 
 from modelward.diagnosis.facts import Installation, NotSeen, Object, Seen, condition_of
@@ -151,7 +152,7 @@ def leader(found: Installation) -> Iterator[Said]:
     elif holder not in {pod["metadata"]["name"] for pod in found.pods.value}:
         yield problem(
             f"{holder} holds Lease {own.namespace}/{own.lease}, and is no pod of {own}: another installation shares the Lease",
-            f"kubectl get pods -A | grep {holder}",
+            f"kubectl get pods -A | grep {quote(holder)}",
         )
     else:
         yield ok(f"{holder} leads")

