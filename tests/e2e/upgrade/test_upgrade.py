@@ -1,10 +1,9 @@
 """The operator is exchanged in the middle of a canary, and nobody but the operator's own pod notices."""
 
 import asyncio
-from collections.abc import Sequence
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
-
-import pytest
 
 from examples.tumor_screening.environment import OPERATOR_RELEASE
 from examples.tumor_screening.people import modelward
@@ -14,6 +13,8 @@ from tests.e2e.policies import ERRORS
 from tests.e2e.scene import MODEL, FollowedModel, Scene, assert_unharmed, gate
 from tests.e2e.upgrade.release import Release
 
+# What says where a rollout is.
+KEPT = ("version", "digest", "policyDigest", "startedAt", "stage", "stageEnteredAt")
 # Longer at the first weight than an upgrade takes, so that it happens there.
 STAGES: policies.Stages = {
     "canary": {
@@ -24,15 +25,35 @@ STAGES: policies.Stages = {
 }
 
 
-@pytest.mark.parametrize("way", ["upgrade", "rollback"])
-async def test_a_canary_goes_on_where_it_was_when_the_operator_is_exchanged(
-    way: str, scene: Scene, installed: Installed, previous: Release, present: Release
+async def test_an_upgrade_in_the_middle_of_a_canary_is_noticed_by_the_operators_pod_alone(
+    scene: Scene, installed: Installed, previous: Release, present: Release
 ) -> None:
     values = await installed.values()
     await _install(installed, previous, values)
-    if way == "rollback":
+
+    async def upgrade() -> None:
         await _install(installed, present, values)
-    before, after = (previous, present) if way == "upgrade" else (present, previous)
+
+    await _canary_across(upgrade, scene, installed, previous, present)
+
+
+async def test_a_rollback_of_the_operator_in_the_middle_of_a_canary_is_noticed_by_its_pod_alone(
+    scene: Scene, installed: Installed, previous: Release, present: Release
+) -> None:
+    values = await installed.values()
+    await _install(installed, previous, values)
+    await _install(installed, present, values)
+
+    async def roll_back() -> None:
+        await installed.helm("rollback", OPERATOR_RELEASE, "--wait", "--timeout=3m")
+
+    await _canary_across(roll_back, scene, installed, present, previous)
+
+
+async def _canary_across(
+    exchange: Callable[[], Awaitable[None]], scene: Scene, installed: Installed, before: Release, after: Release
+) -> None:
+    """A canary that begins under one operator and ends under another."""
     model = await scene.establish("v1", STAGES, "v2")
     pods = await scene.watch("pods")
     deployments = await scene.watch("deployments")
@@ -40,30 +61,27 @@ async def test_a_canary_goes_on_where_it_was_when_the_operator_is_exchanged(
     async with scene.clients(rate=40) as clients:
         await model.ask_for("v2")
         await model.until_stage("v2", "Canary", weight=20, within=90)
-        status = await model.until(lambda status: _samples(status) > 20, "some evidence")
+        started = (await model.until(lambda status: _samples(status) > 20, "some evidence"))["rollout"]
         assert await _images(installed) == {before.image}
 
-        seen = len(model.watched.sights)
-        if way == "upgrade":
-            await _install(installed, present, values)
-        else:
-            await installed.helm("rollback", OPERATOR_RELEASE, "--wait", "--timeout=3m")
+        await exchange()
         assert await _images(installed) == {after.image}
+        # Anew: a definition that changes ends the watches of its kind.
+        taken_up = await scene.follow()
+        at_exchange = _samples(taken_up.status)
         # Not before the new one has gathered evidence of its own is this about anything.
-        at_exchange = _samples(model.status)
-        going_on = await model.until(lambda status: _samples(status) > at_exchange, "more evidence")
+        going_on = await taken_up.until(lambda status: _samples(status) > at_exchange, "more evidence")
         assert going_on["rollout"]["step"] == 0, "the operator was exchanged later than at the first weight"
-        await model.until_rest("v2", within=120)
+        await taken_up.until_rest("v2", within=120)
 
-    started = status["rollout"]
-    for shown in _in_canary(model, since=seen):
-        kept = ("version", "digest", "policyDigest", "startedAt", "stage", "stageEnteredAt", "trafficSince")
-        assert {key: shown["rollout"].get(key) for key in kept} == {key: started.get(key) for key in kept}
-    samples = [_samples(shown) for shown in _in_canary(model)]
+    for status in _in_canary(taken_up):
+        assert {key: status["rollout"].get(key) for key in KEPT} == {key: started.get(key) for key in KEPT}
+    samples = [_samples(status) for status in (*_in_canary(model), *_in_canary(taken_up))]
     assert samples == sorted(samples), "evidence was lost"
-    shares = [split.get("v2", 0) for _, split in model.splits()]
-    assert shares == [0, 20, 50, 100]
-    assert model.actions("v2")[:4] == ["RolloutStarted", "StageEntered", "WeightChanged", "Promoted"]
+    assert at_exchange > 20, "evidence began anew"
+    shares = [split.get("v2", 0) for _, split in (*model.splits(), *taken_up.splits())]
+    assert [share for share, _ in itertools.groupby(shares)] == [0, 20, 50, 100]
+    assert taken_up.actions("v2")[:4] == ["RolloutStarted", "StageEntered", "WeightChanged", "Promoted"]
     assert_unharmed(clients)
     _assert_untouched(pods.objects, deployments.objects)
     await _assert_whole(scene)
@@ -97,8 +115,8 @@ async def _assert_whole(scene: Scene) -> None:
     assert "whole" in said.text
 
 
-def _in_canary(model: FollowedModel, since: int = 0) -> list[dict[str, Any]]:
-    statuses = [sight.object.get("status") or {} for sight in model.watched.sights[since:]]
+def _in_canary(model: FollowedModel) -> list[dict[str, Any]]:
+    statuses = [shown.get("status") or {} for shown in model.watched.objects]
     return [status for status in statuses if (status.get("rollout") or {}).get("stage") == "Canary"]
 
 
