@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from modelward.api.model_version import Baseline, FeatureKind
 from modelward.simulation.recording import Counted, Interval
 
 Floats = NDArray[np.float64]
@@ -45,3 +46,9 @@ def _rows(seen: Sequence[Counted | None], series: str) -> list[tuple[float, ...]
         return [each.latency if each else () for each in seen]
     feature = series.removeprefix(FEATURE)
     return [each.features.get(feature, ()) if each else () for each in seen]
+
+
+def edges_of(baseline: Baseline | None) -> dict[str, tuple[float, ...]]:
+    """The bins of the numeric features, by name."""
+    features = baseline.features if baseline else ()
+    return {feature.name: feature.edges for feature in features if feature.kind is FeatureKind.NUMERIC}
