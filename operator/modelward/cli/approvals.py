@@ -16,8 +16,9 @@ from modelward.cli.approvals_case import parsed
 from modelward.cli.approvals_rights import Rights
 from modelward.cli.called import called_as
 from modelward.cli.cluster import ALL_NAMESPACES, Context, Kubeconfig, Namespace, connect
-from modelward.cli.explain_text import bare_table, clean, console_for_output
+from modelward.cli.explain_text import bare_table, console_for_output
 from modelward.cli.output import As, Output, print_data
+from modelward.cli.terminal import clean
 
 
 @dataclass(frozen=True)

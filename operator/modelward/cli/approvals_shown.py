@@ -12,7 +12,8 @@ from modelward.api.model_evaluation import EvaluationMetric, ModelEvaluation
 from modelward.api.model_version import ModelVersionSpec
 from modelward.api.status import DecisionStatus, PendingApproval
 from modelward.cli.approvals_case import Case
-from modelward.cli.explain_text import bare_table, clean, clock, interval
+from modelward.cli.explain_text import bare_table, clock, interval
+from modelward.cli.terminal import clean
 from modelward.governance.identities import builders_of
 from modelward.lifecycle.decisions import sentence
 from modelward.lifecycle.gates.wording import number

@@ -22,9 +22,10 @@ from modelward.cli.approvals_shown import label, show
 from modelward.cli.called import called_as
 from modelward.cli.cluster import Cluster, ClusterError, Context, Kubeconfig, ModelName, Namespace, Object, connect
 from modelward.cli.completion import version_names
-from modelward.cli.explain_text import clean, console_for_output
+from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
 from modelward.cli.moments import moment_of, span_of
+from modelward.cli.terminal import clean
 
 _CLUSTER_ROLES = {Decision.REJECT: "rejecter", Decision.OVERRIDE: "overrider"}
 _VERBS = {Decision.REJECT: "reject", Decision.OVERRIDE: "override"}

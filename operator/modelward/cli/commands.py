@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from modelward.cli.called import NAME, called_as
 from modelward.cli.failure import Failure
+from modelward.cli.terminal import clean_lines
 
 MARKUP: Final = "markdown"
 
@@ -147,7 +148,7 @@ class Commands(TyperGroup):
             from rich.markup import escape
 
             console = Console(stderr=True, soft_wrap=True)
-            console.print(f"[bold red]Error:[/] {escape(failure.message)}", highlight=False)
+            console.print(f"[bold red]Error:[/] {escape(clean_lines(failure.message))}", highlight=False)
             raise typer.Exit(failure.exit_code) from failure
 
 

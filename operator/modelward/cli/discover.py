@@ -10,9 +10,10 @@ from rich.text import Text
 
 from modelward.api.resources import DAEMON_SETS, DEPLOYMENTS, MODELS, NAMESPACES, PODS, STATEFUL_SETS
 from modelward.cli.cluster import Cluster, Context, Kubeconfig, Namespace, Object, connect
-from modelward.cli.explain_text import bare_table, clean, console_for_output
+from modelward.cli.explain_text import bare_table, console_for_output
 from modelward.cli.failure import Failure
 from modelward.cli.output import As, Output, print_data
+from modelward.cli.terminal import clean
 from modelward.governance.discovery import (
     OPT_IN_LABEL,
     OPT_IN_VALUE,

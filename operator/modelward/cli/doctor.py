@@ -12,8 +12,9 @@ from rich.text import Text
 
 from modelward.cli.cluster import Context, Kubeconfig, connect
 from modelward.cli.doctor_gathering import Progress, gather
-from modelward.cli.explain_text import clean, console_for_output
+from modelward.cli.explain_text import console_for_output
 from modelward.cli.output import As, Output, print_data
+from modelward.cli.terminal import clean
 from modelward.diagnosis.checks import CHECKS, examine
 from modelward.diagnosis.findings import Finding, Level, count
 

@@ -21,6 +21,7 @@ from modelward.cli.approvals_case import parsed, read_model
 from modelward.cli.audit_sources import Checkpoints, Collected, From, PublicKeys, Sources, collect, read_keys
 from modelward.cli.cluster import Cluster, Context, Kubeconfig, Namespace, connect
 from modelward.cli.failure import Failure
+from modelward.cli.terminal import clean
 from modelward.governance import trials
 from modelward.governance.builds import differences, unpinned_images
 from modelward.governance.chain import Head, is_readable
@@ -117,7 +118,7 @@ def evidence(
     digest, notes = _digest_of_the_same_build(trial, cluster, later, model, version)
     _refuse_too_little(trial, limits, f"{version} in {called}")
     for note in notes:
-        Console(stderr=True, soft_wrap=True).print(f"note: {note}", highlight=False, markup=False)
+        Console(stderr=True, soft_wrap=True).print(f"note: {clean(note)}", highlight=False, markup=False)
     manifest = {
         "apiVersion": API_VERSION,
         "kind": "ModelEvaluation",

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelward.cli.explain_figures import ONE_LOOK, distance_bounds, operation_rows, p_value
+from modelward.cli.terminal import clean
 from modelward.lifecycle.explanation import (
     BadShare,
     DriftTable,
@@ -97,11 +98,6 @@ def bad_share(share: BadShare | None) -> str:
     if share.share is None:
         return "no value seen"
     return f"{percent(share.share)} ({percent(share.low)} to {percent(share.high)}; at most {percent(share.bound)})"
-
-
-def clean(text: str) -> str:
-    """Names come from objects that others write: nothing in them may steer the terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def bare_table(*headers: str) -> Table:

@@ -19,6 +19,7 @@ from modelward.cli.completion import version_names
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
 from modelward.cli.output import As, Output, print_next
+from modelward.cli.terminal import clean
 from modelward.lifecycle.arrival import Arrival, State, arrival_of
 
 LOOK_EVERY = 2.0
@@ -133,7 +134,7 @@ def _line(arrival: Arrival, version: str) -> str:
     weight = "" if arrival.weight is None else f" {arrival.weight} %"
     where = f" {arrival.stage}{weight}" if arrival.stage else ""
     gates = f" [{arrival.gates}]" if arrival.gates else ""
-    return escape(f"{datetime.now(UTC):%H:%M:%S} {version}{where}{gates}: {arrival.message}")
+    return escape(clean(f"{datetime.now(UTC):%H:%M:%S} {version}{where}{gates}: {arrival.message}"))
 
 
 def _duration(text: str) -> timedelta:

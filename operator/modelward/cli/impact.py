@@ -9,8 +9,9 @@ from rich.tree import Tree
 
 from modelward.api.resources import CONTROLLER_REVISIONS, MODEL_VERSIONS, MODELS
 from modelward.cli.cluster import ALL_NAMESPACES, Cluster, ClusterError, Context, Kubeconfig, Object, connect
-from modelward.cli.explain_text import clean, console_for_output
+from modelward.cli.explain_text import console_for_output
 from modelward.cli.output import As, Output, print_data
+from modelward.cli.terminal import clean
 from modelward.governance.lineage import (
     LONGEST_PATH,
     Impact,

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
@@ -11,6 +12,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
+
+_OBEYED = re.compile("[\x7f-\x9f]")
 
 
 class Output(StrEnum):
@@ -28,7 +31,7 @@ def print_data(value: Any, output: Output) -> None:
     if output is Output.YAML:
         typer.echo(_yaml(plain(value)), nl=False)
     else:
-        typer.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+        typer.echo(_json(plain(value), indent=2))
 
 
 def print_next(value: Any, output: Output) -> None:
@@ -36,7 +39,7 @@ def print_next(value: Any, output: Output) -> None:
     if output is Output.YAML:
         typer.echo("---\n" + _yaml(plain(value)), nl=False)
     else:
-        typer.echo(json.dumps(plain(value), ensure_ascii=False))
+        typer.echo(_json(plain(value)))
 
 
 def plain(value: Any) -> Any:
@@ -60,6 +63,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """JSON leaves a few characters as they are that a terminal would obey; they are in strings only, where they can be spelled out."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _yaml(value: Any) -> str:

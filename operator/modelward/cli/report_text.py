@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from modelward.cli.explain_text import bare_table, clean, clock
+from modelward.cli.explain_text import bare_table, clock
+from modelward.cli.terminal import clean
 from modelward.governance.discovery import Unregistered
 from modelward.governance.flow import Attention, Distribution, Ending, Figures, State, words_of
 from modelward.governance.inventory import Row

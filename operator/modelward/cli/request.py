@@ -17,8 +17,9 @@ from modelward.cli.approvals_case import Case, read_case
 from modelward.cli.approvals_shown import label
 from modelward.cli.cluster import Context, Kubeconfig, ModelName, Namespace, Object, connect
 from modelward.cli.completion import version_names
-from modelward.cli.explain_text import clean, console_for_output
+from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
+from modelward.cli.terminal import clean
 from modelward.governance.identities import builder_of, builders_of, team_in_common
 
 YOURSELF = "YOUR-USER-NAME"

@@ -15,6 +15,7 @@ from modelward.cli.explain_text import console_for_output
 from modelward.cli.output import Output, print_data, print_next
 from modelward.cli.status_read import InForce, overview, row, subject_of
 from modelward.cli.status_tree import is_plain, line, picture, table
+from modelward.cli.terminal import clean
 from modelward.cli.watching import Name, Seen, changes
 
 DRAWN_PER_SECOND = 1
@@ -80,7 +81,9 @@ def _write(cluster: Cluster, name: str, seen: Iterable[Seen], output: Output, co
     written: dict[Name, Object] = {}
     for each in seen:
         if each.problem:
-            Console(stderr=True, soft_wrap=True).print(f"No answer: {each.problem} It is asked again.", markup=False)
+            Console(stderr=True, soft_wrap=True).print(
+                f"No answer: {clean(each.problem)} It is asked again.", markup=False
+            )
             continue
         if name:
             _only(cluster, name, each)

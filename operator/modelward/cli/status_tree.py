@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from modelward.cli.explain_text import clean
 from modelward.cli.status_read import Overview, Row
+from modelward.cli.terminal import clean
 from modelward.lifecycle.gates.wording import number
 from modelward.lifecycle.headline import Headline, Urgency, ago
 from modelward.lifecycle.overview import LATCHED, Coming, GateShown, Lacking, VersionShown, Wrong
