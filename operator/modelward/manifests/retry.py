@@ -6,6 +6,7 @@ people review the line.
 
 import difflib
 import re
+from io import StringIO
 
 from modelward.manifests.documents import Document, read_text
 
@@ -33,11 +34,13 @@ def raised(text: str, document: Document, retry: int) -> str:
 
 
 def as_diff(name: str, before: str, after: str) -> str:
-    """A unified diff that `git apply` and `patch -p1` read."""
-    lines = difflib.unified_diff(
-        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{name}", f"b/{name}"
-    )
+    """A unified diff that `git apply` and `patch -p1` read, to which a line ends at a line feed and nowhere else."""
+    lines = difflib.unified_diff(_lines(before), _lines(after), f"a/{name}", f"b/{name}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _lines(text: str) -> list[str]:
+    return list(StringIO(text, newline="\n"))
 
 
 def retry_in(document: Document) -> int:

@@ -38,6 +38,10 @@ EDITS = {
         "spec:\n  production:\n    version: v8",
         "spec:\n  production:\n    version: v8\n    retry: 3\n",
     ),
+    "with breaks of lines that only YAML knows, which git takes for characters": (
+        'spec:\n  description: "one\u2028two\x85three"\n  production:\n    version: v8\n',
+        'spec:\n  description: "one\u2028two\x85three"\n  production:\n    version: v8\n    retry: 3\n',
+    ),
     "with four blanks, tabs before comments and quotes": (
         'spec:\n    production:\n        "version": "v8"\t# here\n',
         'spec:\n    production:\n        "version": "v8"\t# here\n        "retry": 3\n',
