@@ -76,11 +76,11 @@ class Installed:
         def ready(pods: list[Pod]) -> bool:
             return len(pods) == count and all(_is_ready(pod) for pod in pods)
 
-        return await _until(self.pods, ready, f"{count} ready pods of the operator", within)
+        return await until(self.pods, ready, f"{count} ready pods of the operator", within)
 
     async def until_led_by_another(self, leader: str, within: float = 60) -> str:
         """The name of the new leader."""
-        return await _until(self.leader, lambda name: name not in ("", leader), f"another leader than {leader}", within)
+        return await until(self.leader, lambda name: name not in ("", leader), f"another leader than {leader}", within)
 
 
 @contextlib.asynccontextmanager
@@ -95,7 +95,7 @@ async def borrowed(environment: Environment, kubectl: Kubectl) -> AsyncIterator[
         await installed.upgrade(before)
 
 
-async def _until(look: Callable[[], Awaitable[Seen]], holds: Callable[[Seen], bool], what: str, within: float) -> Seen:
+async def until(look: Callable[[], Awaitable[Seen]], holds: Callable[[Seen], bool], what: str, within: float) -> Seen:
     """Ask again and again: a watch of several objects says nothing about all of them at one time."""
     deadline = time.monotonic() + within
     while True:

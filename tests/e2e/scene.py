@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import math
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -295,7 +296,9 @@ class Scene:
         )
 
     async def open(self) -> None:
-        """Make the namespace."""
+        """Make the namespace. What an earlier one of its name has exported would be another chain than its own."""
+        if self.environment.audit_export is not None:
+            shutil.rmtree(self.environment.audit_export / self.namespace, ignore_errors=True)
         metadata = {"name": self.namespace, "labels": MADE_BY}
         await self.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
