@@ -33,6 +33,10 @@ TRUSTED = Trust()
 """Whether approvals count at all is the operator's to find out, and said by the condition ApprovalsTrusted."""
 
 
+class Unreadable(Failure):
+    """An object that another release wrote."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One version of one Model before those who decide."""
@@ -170,7 +174,7 @@ def parsed(kind: type[Kind], found: Object, named: str = "") -> Kind:
     """An object as this release reads it.
 
     Raises:
-        Failure: another release wrote it.
+        Unreadable: another release wrote it.
     """
     try:
         return kind.model_validate(found)
@@ -178,7 +182,7 @@ def parsed(kind: type[Kind], found: Object, named: str = "") -> Kind:
         first = error.errors(include_url=False)[0]
         path = ".".join(str(part) for part in first["loc"])
         name = named or (found.get("metadata") or {}).get("name", "")
-        raise Failure(
+        raise Unreadable(
             f"{kind.__name__} {name} cannot be read by this release, {path}: {first['msg']}: use the operator's."
         ) from error
 

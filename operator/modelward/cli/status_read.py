@@ -7,12 +7,12 @@ from modelward.api.lifecycle_policy import LifecyclePolicy, LifecyclePolicySpec
 from modelward.api.model import Model
 from modelward.api.resources import CONTROLLER_REVISIONS, LIFECYCLE_POLICIES
 from modelward.api.status import ModelStatus
-from modelward.cli.approvals_case import parsed
+from modelward.cli.approvals_case import Unreadable, parsed
 from modelward.cli.called import called_as
 from modelward.cli.cluster import Cluster, ClusterError, Object
 from modelward.cli.remedies import remedy_of
 from modelward.lifecycle import policies
-from modelward.lifecycle.headline import Headline, headline_of
+from modelward.lifecycle.headline import Headline, Urgency, headline_of
 from modelward.lifecycle.overview import (
     Coming,
     Lacking,
@@ -103,7 +103,10 @@ class InForce:
     def _applied(self, model: Model, digest: str) -> Policy | None:
         """A LifecyclePolicy that still says what was pinned."""
         for raw in self._cluster.list(LIFECYCLE_POLICIES):
-            merged = policies.merge(parsed(LifecyclePolicy, raw), model.spec)
+            try:
+                merged = policies.merge(parsed(LifecyclePolicy, raw), model.spec)
+            except Unreadable:
+                continue
             if not isinstance(merged, Problem) and merged.digest == digest:
                 return merged
         return None
@@ -122,7 +125,7 @@ def subject_of(raw: Object, in_force: InForce) -> Subject:
     """A Model as the API server gives it, with its policy.
 
     Raises:
-        Failure: another release wrote it.
+        Unreadable: another release wrote it.
     """
     model, status = _read(raw)
     return Subject(model, status, in_force.of(model, status))
@@ -155,8 +158,11 @@ def overview(subject: Subject, now: datetime) -> Overview:
 
 
 def row(raw: Object, now: datetime) -> Row:
-    """One Model among others, without its policy: a list costs one request."""
-    model, status = _read(raw)
+    """One Model among others, without its policy: a list costs one request. One that cannot be read does not hide the others."""
+    try:
+        model, status = _read(raw)
+    except Unreadable as error:
+        return _unread(raw, error)
     return Row(
         namespace=model.metadata.namespace,
         model=model.metadata.name,
@@ -169,6 +175,12 @@ def row(raw: Object, now: datetime) -> Row:
         tier=model.spec.risk_tier or "",
         headline=headline_of(Situation(model, status, None, now, called_as()), remedy_of),
     )
+
+
+def _unread(raw: Object, error: Unreadable) -> Row:
+    metadata = raw["metadata"]
+    said = Headline(Urgency.ACT, error.message, "")
+    return Row(str(metadata["namespace"]), str(metadata["name"]), None, None, "", None, "", "", "", said)
 
 
 def _read(raw: Object) -> tuple[Model, ModelStatus]:

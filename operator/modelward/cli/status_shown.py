@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from modelward.api.resources import MODELS
-from modelward.cli.approvals_case import no_model
+from modelward.cli.approvals_case import Unreadable, no_model
 from modelward.cli.cluster import Cluster, Object
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.output import Output, print_data, print_next
@@ -93,10 +93,16 @@ def _write(cluster: Cluster, name: str, seen: Iterable[Seen], output: Output, co
             if before is not None and _what_goes_on(before, output) == _what_goes_on(raw, output):
                 continue
             now = datetime.now(UTC)
-            if output is not Output.TABLE:
-                print_next(overview(subject_of(raw, in_force), now), output)
-            else:
+            try:
                 said = overview(subject_of(raw, in_force), now)
+            except Unreadable as error:  # which does not hide the others
+                if name:
+                    raise
+                Console(stderr=True, soft_wrap=True).print(clean(error.message), markup=False)
+                continue
+            if output is not Output.TABLE:
+                print_next(said, output)
+            else:
                 told = line(said.namespace, said.model, said.headline)
                 console.print(f"{now:%H:%M:%S} {told}", soft_wrap=True, markup=False)
 

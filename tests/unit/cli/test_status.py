@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from modelward.cli.main import app
 from modelward.cli.status_read import InForce, overview, row, subject_of
 from modelward.cli.status_tree import BAR, bar, is_plain, line, picture, table
+from modelward.cli.watching import Seen
 from modelward.lifecycle.overview import GateShown
 from tests.unit.cli.statuses import Fed, stored
 from tests.unit.lifecycle.builders import ERRORS, NOW, model, policy
@@ -220,6 +221,42 @@ def test_a_status_of_another_release_is_an_error_with_a_remedy(run):
     result = run([raw, kept], "credit-risk")
     assert result.exit_code == 1
     assert "cannot be read by this release" in result.stderr
+
+
+def test_one_model_of_another_release_does_not_hide_the_others(run):
+    newer, _ = stored(waiting(), "fraud")
+    newer["status"]["rollout"]["stage"] = "Beyond"
+    result = run([newer, *stored(waiting())])
+    assert result.exit_code == 0
+    fraud, credit_risk = (
+        next(line for line in result.stdout.splitlines() if name in line) for name in ("fraud", "credit-risk")
+    )
+    assert "ModelStatus fraud cannot be read by this release, rollout." in fraud
+    assert "v8 Canary" in credit_risk
+
+
+def test_a_watch_goes_on_past_a_model_of_another_release(run, monkeypatch):
+    newer, _ = stored(waiting(), "fraud")
+    newer["status"]["rollout"]["stage"] = "Beyond"
+    well, copy = stored(waiting())
+    objects = {("lending", each["metadata"]["name"]): each for each in (newer, well)}
+    monkeypatch.setattr("modelward.cli.status_shown.changes", lambda *_: iter([Seen(objects)]))
+    result = run([newer, well, copy], "--watch")
+    assert result.exit_code == 0
+    assert "lending/credit-risk: " in result.stdout
+    assert "fraud cannot be read by this release" in result.stderr
+
+
+def test_a_policy_of_another_release_does_not_hide_the_one_that_was_pinned(run):
+    raw, _ = stored(waiting())
+    newer = {
+        "kind": "LifecyclePolicy",
+        "metadata": {"name": "newer"},
+        "spec": {"stages": {"validation": {"gates": [{"name": "x"}]}}},
+    }
+    result = run([raw, newer], "credit-risk")
+    assert result.exit_code == 0
+    assert "The pinned policy cannot be read" in result.stdout
 
 
 def test_a_line_of_a_log_has_the_sentences_and_the_command():
