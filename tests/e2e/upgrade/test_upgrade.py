@@ -19,7 +19,7 @@ KEPT = ("version", "digest", "policyDigest", "startedAt", "stage", "stageEntered
 STAGES: policies.Stages = {
     "canary": {
         "interval": "1s",
-        "steps": [{"weight": 20, "minDuration": "40s"}, {"weight": 50, "minDuration": "4s"}],
+        "steps": [{"weight": 20, "minDuration": "30s"}, {"weight": 50, "minDuration": "4s"}],
         "gates": [ERRORS],
     }
 }

@@ -82,10 +82,10 @@ def test_the_pod_of_helm_test_is_not_behind_the_service() -> None:
 async def test_what_helm_test_finds(ready: str | None, metrics: bytes, code: int, said: str) -> None:
     (container,) = only("Pod")["spec"]["containers"]
     (script,) = container["args"]
-    assert script.count("http://modelward.modelward.svc:8080") == script.count("+ 60,") == 1
+    assert script.count("http://modelward.modelward.svc:8080") == script.count("+ 30,") == 1
     checks = {"cache": lambda: ready}
     async with health_server("127.0.0.1", 0, live={}, ready=checks, metrics=lambda: metrics) as port:
-        here = script.replace("modelward.modelward.svc:8080", f"127.0.0.1:{port}").replace("+ 60,", "+ 0.5,")
+        here = script.replace("modelward.modelward.svc:8080", f"127.0.0.1:{port}").replace("+ 30,", "+ 0.5,")
         pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", here, **pipes)
         output, _ = await asyncio.wait_for(process.communicate(), 30)
