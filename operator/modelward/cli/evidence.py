@@ -170,7 +170,8 @@ def _refuse_what_proves_nothing(model: Model, status: ModelStatus, where: str) -
         raise Failure(
             f"Model {where} is served elsewhere (it has no spec.serving), so that nothing about it is measured there."
         )
-    doubt = untrusted(status)
+    looked = any(condition.type == "ApprovalsTrusted" for condition in status.conditions)
+    doubt = untrusted(status) if looked else "the operator has not said whether the admission policies are in place."
     if doubt:
         raise Failure(
             f"what Model {where} says of itself cannot be believed: {doubt} Anybody may have written it: install the chart there with"

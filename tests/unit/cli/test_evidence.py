@@ -213,6 +213,10 @@ def forged_status(world: Environments) -> None:
     ]  # fmt: skip
 
 
+def status_without_a_word_of_trust(world: Environments) -> None:
+    world.told["conditions"] = []
+
+
 def served_elsewhere(world: Environments) -> None:
     del world.model["spec"]["serving"]
 
@@ -226,6 +230,7 @@ REFUSED = {
     "latched": (latched, "v8 failed there in Production and is latched: Ada said no"),
     "a chain that was edited": (broken_chain, "the audit chain of lending/credit-risk is not whole: record 2"),
     "a status that anybody may have written": (forged_status, "cannot be believed: No ModelApproval is counted"),
+    "a status that says nothing of who may write it": (status_without_a_word_of_trust, "cannot be believed: the operator has not said"),
     "served elsewhere": (served_elsewhere, "is served elsewhere (it has no spec.serving)"),
 }  # fmt: skip
 
