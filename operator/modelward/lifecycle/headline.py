@@ -74,12 +74,7 @@ def nobody_looks(s: Situation, remedy: Remedies) -> Headline | None:
     if planned is None or s.now < planned + OVERDUE:
         return None
     what = f"The operator should have looked at it {ago(planned, s.now)} ago and has not: what is shown here is old."
-    return Headline(
-        Urgency.ACT,
-        what,
-        "See whether the operator runs.",
-        "kubectl get leases,pods -A -l app.kubernetes.io/name=modelward",
-    )
+    return Headline(Urgency.ACT, what, "See whether the operator runs.", f"{s.called} doctor")
 
 
 def not_seen_yet(s: Situation, remedy: Remedies) -> Headline | None:

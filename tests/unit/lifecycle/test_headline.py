@@ -166,6 +166,7 @@ def test_an_operator_that_has_not_looked_in_time_is_the_first_thing_to_know() ->
     late = said(given, minutes=8)
     assert late.urgency is Urgency.ACT
     assert late.what.startswith("The operator should have looked at it 7m ago and has not")
+    assert late.command == "modelward doctor"
 
 
 def test_a_spec_that_was_committed_a_moment_ago_is_not_judged_by_the_status_of_the_one_before() -> None:
