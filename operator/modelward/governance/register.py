@@ -16,6 +16,7 @@ from modelward.api.lifecycle_policy import LifecyclePolicySpec
 from modelward.api.model import GateStage, ModelSpec
 from modelward.api.model_evaluation import ModelEvaluationSpec
 from modelward.api.model_version import ModelVersionSpec
+from modelward.governance.trials import EVALUATION_PREFIX
 
 Truth = Literal["True", "False", "Unknown"]
 Finding = tuple[Truth, str, str]  # status, reason, message
@@ -338,8 +339,11 @@ def _newest_evaluations(facts: RegisterFacts) -> Mapping[str, ModelEvaluationSpe
 
 
 def _ages(evaluation: ModelEvaluationSpec) -> bool:
-    """Is it to be made again some day? That a build served in an earlier environment stays as true as it was."""
-    return evaluation.environment is None
+    """Is it to be made again some day? That a build served in an earlier environment stays as true as it was.
+
+    By the name, which a gate asks for: where it is from is what its evaluator says.
+    """
+    return evaluation.environment is None or not evaluation.name.startswith(EVALUATION_PREFIX)
 
 
 def _evaluation_ends(facts: RegisterFacts) -> Mapping[str, datetime]:

@@ -141,6 +141,8 @@ GATED: dict[str, Any] = {"stages": {"validation": {"gates": [HOLDOUT]}}}
 AGED: dict[str, Any] = {"evaluation": {"maxAge": "720h"}}
 BY_VERA = {"name": "auc", "evaluation": {**HOLDOUT["evaluation"], "evaluators": ["vera"]}}  # type: ignore[dict-item]
 BY_VERA_ONLY: dict[str, Any] = {"stages": {"validation": {"gates": [BY_VERA]}}}
+PROVED = {"name": "proved", "evaluation": {**HOLDOUT["evaluation"], "name": "environment-test"}}  # type: ignore[dict-item]
+PROVED_THERE: dict[str, Any] = {"stages": {"validation": {"gates": [PROVED]}}}
 TESTED: dict[str, Any] = {
     "environment": {"name": "test", "namespace": "t", "versionDigest": OTHER, "record": 7, "recordHash": OTHER}
 }
@@ -162,8 +164,9 @@ TESTED: dict[str, Any] = {
         pytest.param({}, [], "True", "NoEvaluationAsked", id="nobody asks"),
         pytest.param(BY_VERA_ONLY, [evaluated(evaluator="vera")], "True", "EvaluatedInTime", id="by one who is named"),
         pytest.param(BY_VERA_ONLY, [evaluated(evaluator="mallory")], "False", "NoEvaluation", id="by somebody else"),
-        pytest.param({**GATED, **AGED}, [evaluated(age=90 * DAY, **TESTED)], "True", "EvaluatedInTime", id="of an earlier environment, which stays true"),
-        pytest.param(AGED, [evaluated("any", **TESTED)], "False", "NoEvaluation", id="nothing but an earlier environment"),
+        pytest.param({**PROVED_THERE, **AGED}, [evaluated("environment-test", age=90 * DAY, **TESTED)], "True", "EvaluatedInTime", id="of an earlier environment, which stays true"),
+        pytest.param(AGED, [evaluated("environment-test", **TESTED)], "False", "NoEvaluation", id="nothing but an earlier environment"),
+        pytest.param({**GATED, **AGED}, [evaluated(age=90 * DAY, **TESTED)], "False", "StaleEvaluation", id="old, and only said to be of an earlier environment"),
     ],
 )  # fmt: skip
 def test_evaluations_of_what_serves_stay_current(
