@@ -189,7 +189,7 @@ def _evaluation_current(facts: RegisterFacts) -> Finding:
     serving = facts.serving
     if serving is None:
         return "Unknown", reasons.NO_PRODUCTION_VERSION, "No version serves users yet."
-    names = tuple(_evaluations_asked_for(facts.policy))
+    names = tuple(evaluations_asked_for(facts.policy))
     if not names and not (facts.policy and facts.policy.evaluation):
         return "True", reasons.NO_EVALUATION_ASKED, "The policy asks for no evaluations."
     newest = _newest_evaluations(facts)
@@ -306,7 +306,7 @@ def _review_interval(facts: RegisterFacts) -> timedelta | None:
     return min(asked, default=None)
 
 
-def _evaluations_asked_for(policy: LifecyclePolicySpec | None) -> Mapping[str, tuple[EvaluationGate, ...]]:
+def evaluations_asked_for(policy: LifecyclePolicySpec | None) -> Mapping[str, tuple[EvaluationGate, ...]]:
     """The evaluations that the policy's gates read, each with the gates that do."""
     if policy is None:
         return {}
@@ -325,7 +325,7 @@ def _newest_evaluations(facts: RegisterFacts) -> Mapping[str, ModelEvaluationSpe
     """Of exactly what serves: the newest evaluation of each name that gates read, or the newest of all if they read none."""
     if facts.serving is None:
         return {}
-    asked = _evaluations_asked_for(facts.policy)
+    asked = evaluations_asked_for(facts.policy)
     digest = facts.serving.digest
     mine = [entry for entry in facts.evaluations if entry.version_digest == digest and entry.at <= facts.now]
     if not asked:

@@ -43,6 +43,7 @@ from modelward.api.resources import (
 from modelward.api.status import ModelStatus, Stage, VersionStatus
 from modelward.api.types import ApiModel
 from modelward.governance.approvals import Trust
+from modelward.governance.register import evaluations_asked_for
 from modelward.lifecycle import evidence as evidence_of
 from modelward.lifecycle import policies
 from modelward.lifecycle.assess import Subject, answered_as, due, subjects
@@ -137,6 +138,7 @@ class Observer:
         view = _route_view(model, route, served.get(""))
         approvals = self._about(MODEL_APPROVALS, ModelApproval, model)
         evaluations = self._about(MODEL_EVALUATIONS, ModelEvaluation, model)
+        pinned = _pinned(revisions, status, offered, policy)
         judged = {
             *_judged(status),
             *model.spec.challengers,
@@ -150,13 +152,13 @@ class Observer:
             unreadable=unreadable,
             policy=policy,
             policy_problem=policy_problem,
-            pinned=_pinned(revisions, status, offered, policy),
+            pinned=pinned,
             route=view,
             gateway_problem=await self._gateway_problem(model, view),
             conflict=taken or self._conflict(model),
             evaluations=evaluations,
             approvals=approvals,
-            trust=await self._trust(status, approvals, evaluations),
+            trust=await self._trust(status, approvals, evaluations if _say_whose([policy, *pinned.values()]) else ()),
             chain=self._chain(model, status),
             missing_dependencies=self._missing_dependencies(model),
         )
@@ -314,7 +316,8 @@ class Observer:
     async def _trust(
         self, status: ModelStatus, approvals: Iterable[ModelApproval], evaluations: Iterable[ModelEvaluation]
     ) -> Trust:
-        """Are approvals and evaluations guarded? Looked at afresh, and after they were read, when one of them is new.
+        """Are approvals guarded, and evaluations of which it matters whose they are? Looked at afresh, and after they were read, when one
+        of them is new.
 
         An approval is new when it is not on record yet. Evaluations are not recorded: those are new that may be younger than what was
         found last, with a minute for clocks that differ.
@@ -539,6 +542,12 @@ def _deployed_otherwise(deployment: Object | None, view: VersionView) -> bool:
         return False
     deployed = (deployment["metadata"].get("annotations") or {}).get(DIGEST_ANNOTATION)
     return deployed is not None and deployed != view.digest
+
+
+def _say_whose(in_force: Iterable[Policy | None]) -> bool:
+    """Does a gate count the evaluations of some people only? While none does, nobody has to ask how evaluations came about."""
+    asked = (gates for policy in in_force if policy for gates in evaluations_asked_for(policy.spec).values())
+    return any(gate.evaluators for gates in asked for gate in gates)
 
 
 def _pinned(

@@ -11,6 +11,7 @@ from modelward.api.resources import (
     DEPLOYMENTS,
     HTTP_ROUTES,
     LIFECYCLE_POLICIES,
+    MODEL_EVALUATIONS,
     MODEL_VERSIONS,
     MODELS,
     SERVICES,
@@ -266,3 +267,32 @@ async def test_a_query_of_a_model_is_not_asked_where_the_source_takes_those_of_p
     status, reason, message = cluster.conditions()["SpecValid"]
     assert (status, reason) == ("False", "InvalidGate")
     assert "brings a query of its own for source 'platform', which takes queries of policies only" in message
+
+
+@pytest.mark.parametrize(("evaluators", "asks"), [((), False), (("vera",), True)], ids=["anybody's", "vera's alone"])
+async def test_the_door_is_looked_at_for_a_new_evaluation_only_where_it_matters_who_made_it(
+    evaluators: tuple[str, ...], asks: bool
+) -> None:
+    """Pipelines make evaluations all the time, and each look takes a request for each admission policy."""
+    cluster = Cluster()
+    watched = deepcopy(WATCHED)
+    gate: dict[str, Any] = watched["monitoring"]["gates"][0]  # type: ignore[assignment, index]
+    gate["evaluation"]["evaluators"] = list(evaluators)
+    stages = {"firstVersion": {"require": "Watch"}, "production": watched}
+    cluster.put(LIFECYCLE_POLICIES, "low", spec={"appliesTo": {"tiers": ["Low"]}, "stages": stages})
+    await cluster.look()
+    spec = {
+        "model": "credit-risk", "version": "v7", "versionDigest": "sha256:" + 64 * "0", "name": "holdout", "evaluator": "vera",
+        "metrics": [{"name": "auc", "value": 0.9}], "at": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    made = cluster.clock.now().isoformat()
+    cluster.put(MODEL_EVALUATIONS, "holdout-1", spec=spec, metadata={"creationTimestamp": made})
+    read, asked = cluster.kube.get, []
+
+    async def get(resource: Resource, namespace: str | None, name: str) -> Object | None:
+        asked.append(resource.plural)
+        return await read(resource, namespace, name)
+
+    cluster.kube.get = get  # type: ignore[method-assign]
+    await cluster.reconciler.reconcile(KEY)
+    assert ("validatingadmissionpolicies" in asked) is asks
