@@ -121,8 +121,12 @@ class Cluster:
         try:
             for line in _lines(response.response.stream(WATCH_CHUNK)):
                 event = _object(line)
+                if not isinstance(event.get("object"), dict):
+                    raise ClusterError(
+                        f"{self.host} answers a watch with what is no event: something between has changed it."
+                    )
                 if event.get("type") == "ERROR":
-                    body = event.get("object") or {}
+                    body = event["object"]
                     raise _refusal(int(body.get("code") or 500), json.dumps(body).encode(), resource, self.host)
                 yield event
         except (HTTPError, OSError) as error:

@@ -11,7 +11,7 @@ from modelward.api.resources import Resource
 from modelward.cli.cluster import Cluster, ClusterError, Object
 
 SHORTEST, LONGEST = 1.0, 30.0
-"""Seconds before a connection that broke is tried again; doubled each time."""
+"""Seconds before a connection that broke is tried again, doubled each time; the first ones, too, after a watch that told nothing."""
 
 _GONE = 410  # what happened since is no longer kept: look at all of it again
 _THROTTLED = 429
@@ -48,10 +48,14 @@ def changes(
                 known = {_name(each): each for each in listed}
                 began, wait = True, SHORTEST
                 yield Seen(dict(known))
+            silent = True
             for event in cluster.watch(resource, since, name, namespace):
+                silent = False
                 since = str(event["object"]["metadata"]["resourceVersion"])
                 if _applied(event, known):
                     yield Seen(dict(known))
+            if silent:  # a proxy may end each watch at once; what happens meanwhile is told by the next
+                pause(SHORTEST)
         except ClusterError as error:
             since = ""
             if error.status == _GONE:

@@ -21,7 +21,8 @@ class Faulty(client.ApiClient):
         if isinstance(self.answer, Exception):
             raise self.answer
         status, body = self.answer
-        return SimpleNamespace(status=status, headers={}, read=lambda: body)
+        stream = SimpleNamespace(stream=lambda _: iter([body[:7], body[7:]]), close=lambda: None)
+        return SimpleNamespace(status=status, headers={}, read=lambda: body, response=stream)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,13 @@ def test_what_a_cluster_answers_is_said_with_a_remedy(answer, code, says):
         Cluster(Faulty(answer), "lending").list(MODELS)
     assert says in failure.value.message
     assert failure.value.exit_code == code
+
+
+@pytest.mark.parametrize("line", [b"<html>Sign in</html>\n", b"{}\n", b'{"type": "MODIFIED", "object": null}\n'])
+def test_a_watch_that_brings_no_events_is_an_answer_of_somebody_else(line):
+    with pytest.raises(ClusterError, match="answers a watch with what is no event") as failure:
+        list(Cluster(Faulty((200, line)), "lending").watch(MODELS, "1"))
+    assert failure.value.exit_code == UNREACHABLE
 
 
 def test_a_pod_talks_to_its_own_cluster_in_its_own_namespace(monkeypatch, tmp_path):

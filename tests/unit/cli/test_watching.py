@@ -69,6 +69,14 @@ def test_a_watch_that_the_server_ends_goes_on_where_it_was():
     assert script.watched_from == ["100", "150"]
 
 
+def test_a_watch_that_ends_without_a_word_is_not_begun_anew_at_once():
+    script = Script([model("a", 1)], [], [], [event("MODIFIED", "a", 101)])
+    pauses = []
+    assert seen(script, 2, pauses)[-1] == ([("a", "101")], "")
+    assert pauses == [SHORTEST, SHORTEST]
+    assert script.watched_from == ["100", "100", "100"]
+
+
 def test_a_bookmark_is_no_change():
     script = Script(
         [model("a", 1)], [event("BOOKMARK", "", 150), event("DELETED", "unknown", 151), event("MODIFIED", "a", 152)]
