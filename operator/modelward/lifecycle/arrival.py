@@ -43,7 +43,7 @@ def arrival_of(
     was_requested: it was asked for at an earlier look, so that another version which is asked for now has taken its place.
     """
     if _has_come_to(status, version, wanted):
-        return _arrival(State.REACHED, status, f"{version} has come to {wanted}.")
+        return _arrival(State.REACHED, status, version, f"{version} has come to {wanted}.")
     requested = model.spec.production.version
     if requested != version:
         if was_requested:
@@ -63,21 +63,23 @@ def _told(model: Model, status: ModelStatus, version: str) -> Arrival:
     if latched is not None and (status.rollout is None or status.rollout.version != version):
         remedy = f"commit another version, or raise spec.production.retry above {latched.retry}"
         message = f"{version} failed in {latched.stage} and is latched: {latched.message.rstrip('.')}: {remedy}."
-        return _arrival(State.FAILED, status, message, latched.reason)
+        return _arrival(State.FAILED, status, version, message, latched.reason)
     valid, progressing = _condition(status, "SpecValid"), _condition(status, "Progressing")
     if valid is not None and valid.status == "False":
         # A Model may arrive before its ModelVersion.
         state = State.UNDER_WAY if valid.reason == reasons.VERSION_NOT_FOUND else State.FAILED
-        return _arrival(state, status, f"{valid.message}.", valid.reason)
+        return _arrival(state, status, version, f"{valid.message}.", valid.reason)
     if model.spec.suspend:
-        return _arrival(State.WAITS_FOR_A_PERSON, status, "spec.suspend is true: nothing goes on.", reasons.SUSPENDED)
+        return _arrival(
+            State.WAITS_FOR_A_PERSON, status, version, "spec.suspend is true: nothing goes on.", reasons.SUSPENDED
+        )
     if progressing is None:
         return Arrival(State.UNDER_WAY, f"{version} is requested.")
     held = progressing.status == "False"
     if held and progressing.reason == reasons.GATE_FAILED:
-        return _arrival(State.FAILED, status, progressing.message, progressing.reason)
+        return _arrival(State.FAILED, status, version, progressing.message, progressing.reason)
     state = State.WAITS_FOR_A_PERSON if held and progressing.reason in _FOR_A_PERSON else State.UNDER_WAY
-    return _arrival(state, status, progressing.message, progressing.reason)
+    return _arrival(state, status, version, progressing.message, progressing.reason)
 
 
 def _has_come_to(status: ModelStatus, version: str, wanted: Stage) -> bool:
@@ -92,7 +94,11 @@ def _has_come_to(status: ModelStatus, version: str, wanted: Stage) -> bool:
     )
 
 
-def _arrival(state: State, status: ModelStatus, message: str, reason: str = "") -> Arrival:
+def _arrival(state: State, status: ModelStatus, version: str, message: str, reason: str = "") -> Arrival:
+    """With the place of the version; the columns of a Model are about the version that is on its way, or serves."""
+    shown = status.rollout or status.production
+    if shown is None or shown.version != version:
+        return Arrival(state, message, reason)
     return Arrival(state, message, reason, status.stage, status.weight, status.gates_summary)
 
 

@@ -33,6 +33,7 @@ def test_a_latched_version_has_failed_until_retry_is_raised() -> None:
     latched = seen(model().serving("v7").failed("v8").requests("v8"))
     assert latched.state is State.FAILED
     assert "raise spec.production.retry above 0" in latched.message
+    assert (latched.stage, latched.weight) == ("", None), "the columns of the Model are v7's"
     assert seen(model().serving("v7").failed("v8").requests("v8", retry=1)).state is State.UNDER_WAY
 
 
