@@ -66,7 +66,8 @@ async def _canary_across(
 
         await exchange()
         assert await _images(installed) == {after.image}
-        # Anew: a definition that changes ends the watches of its kind.
+        # Anew: a definition that changes ends the watches of its kind; without such a change this one would go on beside it.
+        until_then, splits = _in_canary(model), model.splits()
         taken_up = await scene.follow()
         at_exchange = _samples(taken_up.status)
         # Not before the new one has gathered evidence of its own is this about anything.
@@ -76,10 +77,10 @@ async def _canary_across(
 
     for status in _in_canary(taken_up):
         assert {key: status["rollout"].get(key) for key in KEPT} == {key: started.get(key) for key in KEPT}
-    samples = [_samples(status) for status in (*_in_canary(model), *_in_canary(taken_up))]
+    samples = [_samples(status) for status in (*until_then, *_in_canary(taken_up))]
     assert samples == sorted(samples), "evidence was lost"
     assert at_exchange > 20, "evidence began anew"
-    shares = [split.get("v2", 0) for _, split in (*model.splits(), *taken_up.splits())]
+    shares = [split.get("v2", 0) for _, split in (*splits, *taken_up.splits())]
     assert [share for share, _ in itertools.groupby(shares)] == [0, 20, 50, 100]
     assert taken_up.actions("v2")[:4] == ["RolloutStarted", "StageEntered", "WeightChanged", "Promoted"]
     assert_unharmed(clients)
