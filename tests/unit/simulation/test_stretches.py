@@ -153,3 +153,20 @@ def test_any_recording_has_the_same_outcome_as_with_a_decision_at_every_interval
     random = np.random.default_rng(seed)
     what, policy = random_recording(random), random_policy(random)
     same(*(tried(what, policy, baseline=BASELINE, exact=exact) for exact in (False, True)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_distributions_that_a_new_window_begins_anew_are_begun_at_the_same_look(seed: int) -> None:
+    """All features that both versions show are compared: right after a window there is none yet that could be named."""
+    random = np.random.default_rng(130 + seed)
+    what = random_recording(random)
+    stages = {
+        "canary": {
+            "interval": "61s",
+            "steps": [{"weight": 10, "minDuration": "20h"}],
+            "gates": [ERRORS, {**OVER, "window": "45m"}],
+        },
+        "production": {"watch": {"duration": "1h"}},
+    }
+    policy = {"stages": stages, "onUnknown": {"deadline": "30m", "then": "Pause"}}
+    same(*(tried(what, policy, baseline=BASELINE, exact=exact) for exact in (False, True)))

@@ -6,7 +6,7 @@ threshold and sampling noise alone is below a quarter of it. Anything else is un
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -120,6 +120,10 @@ class DistributionKind:
         if self.compares(gate) and looks.incumbent is None:
             nothing = np.full(samples.shape, Code.INCONCLUSIVE, np.int8)
             return Followed(nothing, lambda _: state) if context.incumbent is None else None
+        if self.compares(gate) and looks.incumbent is not None:
+            live = self._among(gate, looks.candidate.binned.keys() & looks.incumbent.binned.keys())
+            if not live <= state.keys():
+                return None
         references = {} if self.compares(gate) else self._references(gate, context)
         if not self.compares(gate) and not references:
             return Followed(np.full(samples.shape, Code.UNKNOWN, np.int8), lambda _: state)
@@ -184,19 +188,22 @@ class DistributionKind:
     def _fold_comparison(
         self, gate: Gate, state: State, ours: Increment, theirs: Increment, context: GateContext
     ) -> State:
-        wanted = self.series(gate)
         live: dict[str, Distribution] = {**ours.binned, **ours.categories}
-        names = {
-            name
-            for name in live
-            if name in wanted or any(item.endswith("/") and name.startswith(item) for item in wanted)
-        }
         folded = dict(state)
-        for name in sorted(names):
+        for name in sorted(self._among(gate, live)):
             other, before = _distribution(theirs, name), _distribution(context.incumbent_lifetime, name)
             if other is not None and before is not None:
                 folded[name] = _fold_incumbent(state.get(name), before, live[name], other)
         return folded
+
+    def _among(self, gate: Gate, live: Iterable[str]) -> set[str]:
+        """The series of the gate among those that are live."""
+        wanted = self.series(gate)
+        return {
+            name
+            for name in live
+            if name in wanted or any(item.endswith("/") and name.startswith(item) for item in wanted)
+        }
 
 
 def baseline_distribution(recorded: FeatureBaseline | PredictionBaseline) -> Distribution:
