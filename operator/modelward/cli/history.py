@@ -87,7 +87,9 @@ def history(
     _print(console, steps, datetime.now(UTC))
     if not audit and len(found) >= LISTED_AT_MOST:
         console.print(
-            f"Steps before these are in the audit records: {called_as()} history {model} --audit", soft_wrap=True
+            f"Steps before these are in the audit records: {called_as()} history {model} -n {cluster.namespace} --audit",
+            markup=False,
+            soft_wrap=True,
         )
 
 

@@ -88,7 +88,7 @@ def test_one_version_and_the_newest_so_many(run):
 
 def test_a_full_status_says_where_the_rest_is(run):
     full = tuple(entry(minute, "v8", "WeightChanged") for minute in range(20))
-    assert "modelward history credit-risk --audit" in run(told(full), "credit-risk").stdout
+    assert "modelward history credit-risk -n lending --audit" in run(told(full), "credit-risk").stdout
     assert "--audit" not in run(told(), "credit-risk").stdout
 
 
