@@ -19,7 +19,7 @@ Truth = Literal["True", "False", "Unknown"]
 Finding = tuple[Truth, str, str]  # status, reason, message
 
 ARRIVAL_GRACE = timedelta(minutes=1)
-"""How long what a Model refers to may come later than the Model itself."""
+"""How long what a Model refers to may come later than the Model itself, and its route later than its traffic."""
 
 _ARRIVES = frozenset({reasons.VERSION_NOT_FOUND, reasons.POLICY_MISSING, reasons.BASELINE_MISSING})
 
@@ -201,8 +201,11 @@ def _traffic_applied(s: Snapshot, status: ModelStatus, assessment: Assessment) -
     route = s.route
     if route is None and s.gateway_problem:
         return "False", reasons.ROUTE_NOT_ACCEPTED, s.gateway_problem
-    if route is None:
+    if route is None and s.now < status.traffic.changed_at + ARRIVAL_GRACE:
         return "Unknown", reasons.ROUTE_NOT_ACCEPTED, "The route is not there yet."
+    if route is None:
+        message = "The route is not there: it was deleted, or cannot be made, of which the operator's log says why."
+        return "False", reasons.ROUTE_NOT_ACCEPTED, message
     if route.accepted is False or (s.gateway_problem and not route.in_force):
         return "False", reasons.ROUTE_NOT_ACCEPTED, s.gateway_problem or route.message
     if route.resolved is False:

@@ -32,8 +32,12 @@ STATES: dict[str, tuple[Given, Expectation]] = {
         condition("Serving", False, "RouteNotAccepted") & says("Serving", "Gateway 'public' does not exist") & condition("TrafficApplied", False, "RouteNotAccepted"),
     ),
     "the route is about to be made": (
-        model().serving("v7").without_the_route_object(),
+        model().serving("v7").traffic({"v7": 100}, since=NOW).without_the_route_object(),
         condition("Serving", False, "RouteNotAccepted") & condition("TrafficApplied", None, "RouteNotAccepted") & says("TrafficApplied", "not there yet"),
+    ),
+    "the route is gone, or cannot be made": (
+        model().serving("v7").without_the_route_object(),
+        condition("Serving", False, "RouteNotAccepted") & condition("TrafficApplied", False, "RouteNotAccepted") & says("TrafficApplied", "cannot be made"),
     ),
     "nothing has served yet": (model().version("v1").requests("v1"), condition("Serving", False, "NoProductionVersion") & condition("TrafficApplied", None, "NoTraffic")),
     "the gateway refuses the route": (
