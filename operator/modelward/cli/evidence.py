@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 import yaml
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from modelward.api.digests import version_digest
@@ -15,7 +16,7 @@ from modelward.api.model_audit_record import ModelAuditRecordSpec
 from modelward.api.model_version import ModelVersion, ModelVersionSpec
 from modelward.api.resources import MODEL_VERSIONS
 from modelward.api.status import ModelStatus, format_second
-from modelward.api.types import API_VERSION, parse_duration
+from modelward.api.types import API_VERSION, ObjectName, parse_duration
 from modelward.cli.approvals import untrusted
 from modelward.cli.approvals_case import parsed, read_model
 from modelward.cli.audit_sources import Checkpoints, Collected, From, PublicKeys, Sources, collect, read_keys
@@ -111,7 +112,7 @@ def evidence(
     cluster = connect(context, kubeconfig, namespace)
     if not later_context and later_namespace in ("", cluster.namespace):
         raise typer.BadParameter("say which environment it is for, by --for or --for-context", param_hint="--for")
-    called = environment or cluster.namespace
+    called = _environment(environment) or cluster.namespace
     sources = Sources(directory, tuple(checkpoints or ()), cluster.namespace, False, context, kubeconfig)
     trial, head = _shown(cluster, sources, read_keys(public_key or ()), model, version, called, now)
     later = connect(later_context or context, kubeconfig, later_namespace or cluster.namespace)
@@ -267,6 +268,17 @@ def _limits(given: list[str] | None, option: str, holds: Callable[[float, float]
         except ValueError as error:
             raise typer.BadParameter(f"{text!r} gives no number: write it as in {name}=7", param_hint=option) from error
     return limits
+
+
+def _environment(text: str) -> str:
+    """A part of the name that the evaluation gets."""
+    try:
+        return TypeAdapter(ObjectName).validate_python(text) if text else ""
+    except ValidationError as error:
+        raise typer.BadParameter(
+            f"{text!r} cannot be part of a name: write small letters, digits and '-' only, as in test",
+            param_hint="--environment",
+        ) from error
 
 
 def _duration(text: str) -> timedelta | None:
