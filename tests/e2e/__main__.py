@@ -2,11 +2,12 @@
 
 ``python -m tests.e2e``, which ``make e2e`` runs. A cluster that it starts it takes down again.
 
-1. What many tests do side by side: everything in tests/e2e but the two folders below.
-2. What needs the operator for itself: tests/e2e/installation.
-3. Rights: what the API server's audit log says of 1 and 2, beside what the chart gives.
-4. Upgrades from the release before, whose rights are others: tests/e2e/upgrade. Nothing may have been refused in them either.
-5. The removal of all of it, in which an operator meets the end of its rights: tests/e2e/removal.
+1. What many tests do side by side: everything in tests/e2e but the folders below.
+2. A Git repository and Argo CD, whose controller wants much of a small machine: tests/e2e/gitops.
+3. What needs the operator for itself: tests/e2e/installation.
+4. Rights: what the API server's audit log says of all that, beside what the chart gives.
+5. Upgrades from the release before, whose rights are others: tests/e2e/upgrade. Nothing may have been refused in them either.
+6. The removal of all of it, in which an operator meets the end of its rights: tests/e2e/removal.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from tests.e2e import rights
 from tests.e2e.rights import Operator, Right
 
 FOLDER = Path(__file__).resolve().parent
-INSTALLATION, UPGRADE, REMOVAL = FOLDER / "installation", FOLDER / "upgrade", FOLDER / "removal"
-WORKERS = 4
+GITOPS, INSTALLATION = FOLDER / "gitops", FOLDER / "installation"
+UPGRADE, REMOVAL = FOLDER / "upgrade", FOLDER / "removal"
 
 # Rights that no end-to-end test uses: why, and which test does.
 USED_ELSEWHERE: Mapping[Right, str] = {}
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str]) -> int:
     started = datetime.now(UTC)
     try:
         passed = [
-            _tests("side by side", FOLDER, *_SIDE_BY_SIDE, *arguments),
+            _tests("side by side", FOLDER, *_ALONE, *_workers(4), *arguments),
+            _tests("GitOps", GITOPS, *_workers(2), *arguments),
             _tests("the operator for itself", INSTALLATION, *arguments),
             _rights_are_used(environment, started),
             _tests("upgrades", UPGRADE, *arguments),
@@ -57,8 +59,11 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if all(passed) else 1
 
 
-_ALONE = tuple(f"--ignore={folder}" for folder in (INSTALLATION, UPGRADE, REMOVAL))
-_SIDE_BY_SIDE = (*_ALONE, "-n", str(WORKERS), "--dist", "loadgroup")
+_ALONE = tuple(f"--ignore={folder}" for folder in (GITOPS, INSTALLATION, UPGRADE, REMOVAL))
+
+
+def _workers(count: int) -> tuple[str, ...]:
+    return "-n", str(count), "--dist", "loadgroup"
 
 
 def _tests(name: str, folder: Path, *options: str) -> bool:

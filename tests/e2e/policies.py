@@ -50,7 +50,7 @@ def policy(namespace: str, stages: Stages, *, patience: str = "2m") -> dict[str,
             "stages": {
                 **stages,
                 "production": {
-                    "watch": {"duration": "2s"},
+                    "watch": {"duration": "4s"},
                     "monitoring": {"interval": "30s", "gates": [WATCHED]},
                     "standby": {"keep": 1, "replicas": "Full"},
                 },
