@@ -146,6 +146,9 @@ async def a_copy_of_the_operator(
         "image": image or container["image"],
         "args": args or ["--help"],
         "volumeMounts": mounts,
+        # As the chart has it: whatever starts again for a moment, before it crashes anew, is not ready.
+        "ports": container["ports"],
+        "readinessProbe": container["readinessProbe"],
     }
     pod = {"containers": [started], "volumes": volumes or [], "terminationGracePeriodSeconds": 0}
     return {
