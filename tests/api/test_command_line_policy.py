@@ -72,10 +72,22 @@ def test_a_script_reads_the_same_as_json_over_all_namespaces(
 ) -> None:
     result = run(api_server, str(stricter), "-A", "-o", "json")
     assert result.exit_code == 0, result.output
-    (found,) = [each for each in json.loads(result.output) if each["namespace"] == namespace]
+    (found,) = [each for each in json.loads(result.stdout) if each["namespace"] == namespace]
     assert found["verdict"] == "Blocked"
     assert found["newApprovals"] == ["risk after Validation"]
     assert found["then"]["policy"] == f"own-{namespace}"
+
+
+def test_a_model_that_cannot_be_read_is_told_of_and_hides_no_other(
+    api_server: ApiServer, namespace: str, stricter: Path
+) -> None:
+    beyond = {"name": "odd", "job": {"parallelism": 2**53 + 1}}
+    odd = changed(MODEL, metadata__name="odd", spec__gates=[beyond], spec__modelID="MDL-ODD")
+    assert api_server.request("POST", f"{BASE}/namespaces/{namespace}/models", odd).accepted
+    result = run(api_server, str(stricter), "-n", namespace)
+    assert result.exit_code == 0, result.output
+    assert "Model odd cannot be read by this release, spec.gates.0.job" in result.stderr
+    assert "1 Blocked. Nothing was changed." in result.stdout
 
 
 def test_a_policy_is_read_from_standard_input(api_server: ApiServer, namespace: str, stricter: Path) -> None:

@@ -12,12 +12,12 @@ from rich.text import Text
 from modelward.api.model import Model
 from modelward.api.resources import MODELS
 from modelward.api.status import ModelStatus, PendingApproval
-from modelward.cli.approvals_case import parsed
 from modelward.cli.approvals_rights import Rights
 from modelward.cli.called import called_as
 from modelward.cli.cluster import ALL_NAMESPACES, Context, Kubeconfig, Namespace, connect
 from modelward.cli.explain_text import bare_table, console_for_output
 from modelward.cli.output import As, Output, print_data
+from modelward.cli.reading import models_in
 from modelward.cli.terminal import clean
 
 
@@ -60,8 +60,7 @@ def approvals(
     `modelward approvals -A -o json | jq '.[] | select(.due) | [.namespace, .model, .role]'`
     """
     cluster = connect(context, kubeconfig, namespace)
-    found = cluster.list(MODELS, ALL_NAMESPACES if all_namespaces else None)
-    read = [(parsed(Model, raw), parsed(ModelStatus, raw.get("status") or {})) for raw in found]
+    read = list(models_in(cluster.list(MODELS, ALL_NAMESPACES if all_namespaces else None)))
     rights = Rights(cluster)
     waiting = [each for model, status in read for each in _waiting(model, status, rights) if each.mine or not mine]
     if output is not Output.TABLE:

@@ -7,9 +7,6 @@ shown is what the digest covers: it is computed anew from the objects that were 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
-
-from pydantic import ValidationError
 
 from modelward.api.digests import version_digest
 from modelward.api.lifecycle_policy import ApprovalDemand, LifecyclePolicy
@@ -17,24 +14,19 @@ from modelward.api.model import Model
 from modelward.api.model_approval import Decision
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import ModelVersion, ModelVersionSpec
-from modelward.api.resources import LIFECYCLE_POLICIES, MODEL_EVALUATIONS, MODEL_VERSIONS, MODELS, NAMESPACES
+from modelward.api.resources import LIFECYCLE_POLICIES, MODEL_EVALUATIONS, MODEL_VERSIONS, NAMESPACES
 from modelward.api.status import DecisionStatus, ModelStatus, PendingApproval, RolloutStatus, Stage
-from modelward.cli.cluster import Cluster, ClusterError, Object
+from modelward.cli.cluster import Cluster, ClusterError
 from modelward.cli.failure import Failure
+from modelward.cli.reading import parsed, read_model
 from modelward.governance import subjects
 from modelward.governance.approvals import Answer, Trust
 from modelward.lifecycle import decisions, policies
 from modelward.lifecycle.snapshot import Policy, Problem, Snapshot, VersionView
 from modelward.traffic.names import child_name
 
-Kind = TypeVar("Kind", Model, ModelStatus, ModelVersion, ModelEvaluation, LifecyclePolicy)
-
 TRUSTED = Trust()
 """Whether approvals count at all is the operator's to find out, and said by the condition ApprovalsTrusted."""
-
-
-class Unreadable(Failure):
-    """An object that another release wrote."""
 
 
 @dataclass(frozen=True)
@@ -97,25 +89,6 @@ class Case:
         return subjects.version_subject(self.model, self.version, covers)
 
 
-def read_model(cluster: Cluster, name: str) -> tuple[Model, ModelStatus]:
-    """A Model and its status.
-
-    Raises:
-        Failure: there is none, or another release wrote it.
-    """
-    raw = cluster.get(MODELS, name)
-    if raw is None:
-        raise no_model(cluster, name)
-    return parsed(Model, raw), parsed(ModelStatus, raw.get("status") or {}, named=name)
-
-
-def no_model(cluster: Cluster, name: str) -> Failure:
-    """What is said of a Model that is not there, by every command that names one."""
-    return Failure(
-        f"there is no Model {cluster.namespace}/{name}: `kubectl get models -A` lists them; --namespace chooses another place."
-    )
-
-
 def read_case(cluster: Cluster, name: str, version: str, now: datetime) -> Case:
     """The version that is named, else the one whose rollout is in flight, else the one that the spec asks for.
 
@@ -168,23 +141,6 @@ def as_decided(case: Case, row: PendingApproval, decision: Decision, approver: s
         at=case.situation.now,
         seen_at=case.situation.now,
     )
-
-
-def parsed(kind: type[Kind], found: Object, named: str = "") -> Kind:
-    """An object as this release reads it.
-
-    Raises:
-        Unreadable: another release wrote it.
-    """
-    try:
-        return kind.model_validate(found)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        name = named or (found.get("metadata") or {}).get("name", "")
-        raise Unreadable(
-            f"{kind.__name__} {name} cannot be read by this release, {path}: {first['msg']}: use the operator's."
-        ) from error
 
 
 def _version(cluster: Cluster, model: str, version: str) -> ModelVersionSpec | None:

@@ -16,7 +16,7 @@ from modelward.api.model_approval import Decision
 from modelward.api.resources import MODEL_APPROVALS
 from modelward.api.status import PendingApproval, format_second
 from modelward.cli.approvals import untrusted
-from modelward.cli.approvals_case import Case, as_decided, read_case, read_model
+from modelward.cli.approvals_case import Case, as_decided, read_case
 from modelward.cli.approvals_rights import Rights
 from modelward.cli.approvals_shown import label, show
 from modelward.cli.called import called_as
@@ -25,6 +25,7 @@ from modelward.cli.completion import version_names
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
 from modelward.cli.moments import moment_of, span_of
+from modelward.cli.reading import read_model
 from modelward.cli.terminal import clean
 
 _CLUSTER_ROLES = {Decision.REJECT: "rejecter", Decision.OVERRIDE: "overrider"}

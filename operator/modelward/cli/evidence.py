@@ -18,10 +18,10 @@ from modelward.api.resources import MODEL_VERSIONS
 from modelward.api.status import ModelStatus, format_second
 from modelward.api.types import API_VERSION, ObjectName, parse_duration
 from modelward.cli.approvals import untrusted
-from modelward.cli.approvals_case import parsed, read_model
 from modelward.cli.audit_sources import Checkpoints, Collected, From, PublicKeys, Sources, collect, read_keys
 from modelward.cli.cluster import Cluster, Context, Kubeconfig, Namespace, connect
 from modelward.cli.failure import Failure
+from modelward.cli.reading import parsed, read_model
 from modelward.cli.terminal import clean
 from modelward.governance import trials
 from modelward.governance.builds import differences, unpinned_images

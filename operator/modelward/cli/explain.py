@@ -11,13 +11,13 @@ from modelward.api.model_version import Baseline, ModelVersion
 from modelward.api.resources import CONFIG_MAPS, MODEL_VERSIONS
 from modelward.api.status import VersionStatus
 from modelward.api.types import Record
-from modelward.cli.approvals_case import read_model
 from modelward.cli.cluster import Cluster, Context, Kubeconfig, ModelName, Namespace, connect
 from modelward.cli.completion import version_names
 from modelward.cli.explain_html import report
 from modelward.cli.explain_text import console_for_output, print_explanation
 from modelward.cli.failure import Failure
 from modelward.cli.output import As, Output, print_data
+from modelward.cli.reading import read_model
 from modelward.lifecycle.baselines import baseline_in
 from modelward.lifecycle.evidence import Evidence
 from modelward.lifecycle.explanation import Explanation, explain_monitoring, explained_version

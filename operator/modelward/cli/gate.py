@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.markup import escape
 
 from modelward.api.model import Model
@@ -19,6 +18,7 @@ from modelward.cli.completion import version_names
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
 from modelward.cli.output import As, Output, print_next
+from modelward.cli.reading import model_in
 from modelward.cli.terminal import clean
 from modelward.lifecycle.arrival import Arrival, State, arrival_of
 
@@ -120,14 +120,7 @@ def _changes(cluster: Cluster, model: str, version: str, goal: Stage, limit: tim
 
 def _model(cluster: Cluster, name: str) -> tuple[Model, ModelStatus] | None:
     found = cluster.get(MODELS, name)
-    if found is None:
-        return None
-    try:
-        return Model.model_validate(found), ModelStatus.model_validate(found.get("status") or {})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        raise Failure(f"Model {name}: {path}: {first['msg']}. Is this modelward as new as the operator?") from error
+    return model_in(found) if found is not None else None
 
 
 def _line(arrival: Arrival, version: str) -> str:

@@ -15,13 +15,13 @@ from rich.text import Text
 from modelward.api.model_audit_record import ModelAuditRecordSpec
 from modelward.api.resources import MODEL_AUDIT_RECORDS
 from modelward.api.status import ModelStatus, WeightStatus
-from modelward.cli.approvals_case import read_model
 from modelward.cli.called import called_as
 from modelward.cli.cluster import Cluster, Context, Kubeconfig, ModelName, Namespace, connect
 from modelward.cli.completion import version_names
 from modelward.cli.explain_text import bare_table, console_for_output
 from modelward.cli.failure import Failure
 from modelward.cli.output import As, Output, print_data
+from modelward.cli.reading import read_model
 from modelward.cli.terminal import clean
 from modelward.governance.reconstruction import OPERATOR
 from modelward.lifecycle.headline import ago

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 import yaml
@@ -17,16 +17,13 @@ from modelward.api.lifecycle_policy import LifecyclePolicy
 from modelward.api.model import Model
 from modelward.api.model_version import ModelVersion, ModelVersionSpec
 from modelward.api.resources import LIFECYCLE_POLICIES, MODEL_VERSIONS, MODELS, NAMESPACES
-from modelward.api.status import ModelStatus
 from modelward.cli.cluster import ALL_NAMESPACES, Cluster, Context, Kubeconfig, Object, connect
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
 from modelward.cli.output import As, Output, print_data
+from modelward.cli.reading import Unreadable, models_in, parsed, tell_unread
 from modelward.lifecycle.policy_impact import Impact, Situation, Verdict, impact_of
 from modelward.traffic.names import child_name
-
-Kind = TypeVar("Kind", LifecyclePolicy, Model, ModelVersion, ModelStatus)
-
 
 policy = typer.Typer(help="Look at LifecyclePolicies before they are applied.", no_args_is_help=True)
 
@@ -70,7 +67,7 @@ def impact(
     changed = _policies_in(file)
     where = ALL_NAMESPACES if all_namespaces or not namespace else namespace
     cluster = connect(context, kubeconfig, namespace)
-    current = [_read(LifecyclePolicy, found) for found in cluster.list(LIFECYCLE_POLICIES)]
+    current = [parsed(LifecyclePolicy, found) for found in cluster.list(LIFECYCLE_POLICIES)]
     now = datetime.now(UTC)
     situations = _situations(cluster, where, [*current, *changed])
     impacts = sorted(
@@ -98,22 +95,22 @@ def _policies_in(file: Path) -> list[LifecyclePolicy]:
     if not policies:
         kinds = ", ".join(sorted({_kind_of(document) for document in documents})) or "nothing"
         raise Failure(f"{name} has no LifecyclePolicy, but {kinds}: give a file that has one.")
-    return [_read(LifecyclePolicy, document) for document in policies]
+    return [_written(document) for document in policies]
 
 
 def _kind_of(document: Any) -> str:
     return str(document.get("kind") or "an object without kind") if isinstance(document, dict) else "no object"
 
 
-def _read(kind: type[Kind], found: Object) -> Kind:
+def _written(document: Object) -> LifecyclePolicy:
     try:
-        return kind.model_validate(found)
+        return LifecyclePolicy.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = ".".join(str(part) for part in first["loc"])
-        metadata = found.get("metadata")
+        metadata = document.get("metadata")
         name = metadata.get("name", "without a name") if isinstance(metadata, dict) else "without a name"
-        raise Failure(f"{kind.__name__} {name}: {path}: {first['msg']}. Correct it first.") from error
+        raise Failure(f"LifecyclePolicy {name}: {path}: {first['msg']}. Correct it first.") from error
 
 
 def _situations(cluster: Cluster, where: str, policies: Iterable[LifecyclePolicy]) -> list[Situation]:
@@ -127,20 +124,26 @@ def _situations(cluster: Cluster, where: str, policies: Iterable[LifecyclePolicy
     labels = _labels_of_namespaces(cluster, where) if selecting else {}
     return [
         Situation(
-            model=_read(Model, found),
-            status=_read(ModelStatus, found.get("status") or {}),
-            requested=_requested(found, versions),
-            namespace_labels=labels.get(found["metadata"]["namespace"], {}),
+            model=model,
+            status=status,
+            requested=_requested(model, versions),
+            namespace_labels=labels.get(model.metadata.namespace, {}),
         )
-        for found in models
+        for model, status in models_in(models)
     ]
 
 
-def _requested(model: Object, versions: dict[tuple[str, str], Object]) -> ModelVersionSpec | None:
-    metadata = model["metadata"]
-    wanted = ((model.get("spec") or {}).get("production") or {}).get("version")
-    found = versions.get((metadata["namespace"], child_name(metadata["name"], wanted))) if wanted else None
-    return _read(ModelVersion, found).spec if found else None
+def _requested(model: Model, versions: dict[tuple[str, str], Object]) -> ModelVersionSpec | None:
+    """What the Model asks for; None where that is not there, or where another release wrote it."""
+    wanted = model.spec.production.version
+    found = versions.get((model.metadata.namespace, child_name(model.metadata.name, wanted))) if wanted else None
+    if found is None:
+        return None
+    try:
+        return parsed(ModelVersion, found).spec
+    except Unreadable as error:
+        tell_unread(found, error)
+        return None
 
 
 def _labels_of_namespaces(cluster: Cluster, where: str) -> dict[str, dict[str, str]]:

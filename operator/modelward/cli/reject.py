@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from modelward.api.model_approval import Decision
-from modelward.cli.approvals_case import read_case, read_model
+from modelward.cli.approvals_case import read_case
 from modelward.cli.approvals_rights import Rights
 from modelward.cli.approve import create, role_to_decide_in
 from modelward.cli.called import called_as
@@ -14,6 +14,7 @@ from modelward.cli.cluster import Context, Kubeconfig, ModelName, Namespace, con
 from modelward.cli.completion import version_names
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
+from modelward.cli.reading import read_model
 
 
 def reject(

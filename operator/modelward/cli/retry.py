@@ -13,12 +13,12 @@ from rich.console import Console
 from modelward.api.model import Model
 from modelward.api.reasons import REJECTED
 from modelward.api.status import FailedVersion, ModelStatus
-from modelward.cli.approvals_case import read_model
 from modelward.cli.called import called_as
 from modelward.cli.cluster import Context, Kubeconfig, ModelName, Namespace, connect
 from modelward.cli.failure import Failure
 from modelward.cli.lint import read_manifests
 from modelward.cli.output import As, Output, print_data
+from modelward.cli.reading import read_model
 from modelward.cli.terminal import clean
 from modelward.lifecycle.headline import ago, headline_of, latch_of
 from modelward.lifecycle.overview import Situation

@@ -7,9 +7,9 @@ from modelward.api.lifecycle_policy import LifecyclePolicy, LifecyclePolicySpec
 from modelward.api.model import Model
 from modelward.api.resources import CONTROLLER_REVISIONS, LIFECYCLE_POLICIES
 from modelward.api.status import ModelStatus
-from modelward.cli.approvals_case import Unreadable, parsed
 from modelward.cli.called import called_as
 from modelward.cli.cluster import Cluster, ClusterError, Object
+from modelward.cli.reading import Unreadable, model_in, parsed
 from modelward.cli.remedies import remedy_of
 from modelward.lifecycle import policies
 from modelward.lifecycle.headline import Headline, Urgency, headline_of
@@ -127,7 +127,7 @@ def subject_of(raw: Object, in_force: InForce) -> Subject:
     Raises:
         Unreadable: another release wrote it.
     """
-    model, status = _read(raw)
+    model, status = model_in(raw)
     return Subject(model, status, in_force.of(model, status))
 
 
@@ -160,7 +160,7 @@ def overview(subject: Subject, now: datetime) -> Overview:
 def row(raw: Object, now: datetime) -> Row:
     """One Model among others, without its policy: a list costs one request. One that cannot be read does not hide the others."""
     try:
-        model, status = _read(raw)
+        model, status = model_in(raw)
     except Unreadable as error:
         return _unread(raw, error)
     return Row(
@@ -181,11 +181,6 @@ def _unread(raw: Object, error: Unreadable) -> Row:
     metadata = raw["metadata"]
     said = Headline(Urgency.ACT, error.message, "")
     return Row(str(metadata["namespace"]), str(metadata["name"]), None, None, "", None, "", "", "", said)
-
-
-def _read(raw: Object) -> tuple[Model, ModelStatus]:
-    name = str(raw["metadata"]["name"])
-    return parsed(Model, raw), parsed(ModelStatus, raw.get("status") or {}, named=name)
 
 
 def _digest_in_force(status: ModelStatus) -> str:

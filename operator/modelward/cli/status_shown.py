@@ -9,10 +9,10 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from modelward.api.resources import MODELS
-from modelward.cli.approvals_case import Unreadable, no_model
 from modelward.cli.cluster import Cluster, Object
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.output import Output, print_data, print_next
+from modelward.cli.reading import Unreadable, no_model, tell_unread
 from modelward.cli.status_read import InForce, overview, row, subject_of
 from modelward.cli.status_tree import is_plain, line, picture, table
 from modelward.cli.terminal import clean
@@ -98,7 +98,7 @@ def _write(cluster: Cluster, name: str, seen: Iterable[Seen], output: Output, co
             except Unreadable as error:  # which does not hide the others
                 if name:
                     raise
-                Console(stderr=True, soft_wrap=True).print(clean(error.message), markup=False)
+                tell_unread(raw, error)
                 continue
             if output is not Output.TABLE:
                 print_next(said, output)
