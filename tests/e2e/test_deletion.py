@@ -16,6 +16,8 @@ async def test_a_deleted_model_loses_its_route_before_its_pods_and_leaves_others
     await scene.until_answered(other_host)
     route = await scene.watch("httproute", MODEL)
     pods = await scene.watch("pods", "-l", f"modelward.dev/model={MODEL}")
+    await route.until(lambda _: True, "the route")
+    await pods.until(lambda _: True, "the pods")
 
     async with scene.clients(rate=20) as clients, scene.clients(rate=20, host=other_host) as others:
         await scene.kubectl("delete", "model", MODEL, "-n", scene.namespace, "--timeout=40s")
