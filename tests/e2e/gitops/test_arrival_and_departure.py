@@ -53,6 +53,8 @@ async def test_what_is_pruned_is_drained_first(desk: Desk) -> None:
     pods = await desk.scene.watch("pods", "-l", f"modelward.dev/model={MODEL}")
     deployments = await desk.scene.watch("deployments")
     versions = await desk.scene.watch("modelversions")
+    for watched in (route, pods, deployments, versions):
+        await watched.until(lambda _: True, "what will be gone")
 
     async with desk.scene.clients(rate=20) as clients:
         retired = desk.repository.remove("Retire the model", desk.scene.model("v1"), desk.scene.version("v1"))
