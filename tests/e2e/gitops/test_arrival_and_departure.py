@@ -47,8 +47,9 @@ async def test_what_is_pruned_is_drained_first(desk: Desk) -> None:
     """Users lose the route when the team takes the model away, and never meet a broken one."""
     application, model = await desk.establish(STAGES)
     # Argo CD never prunes all that an Application has, by itself.
-    desk.repository.commit("Say who we are", desk.notice("Models of the team e2e."))
+    kept = desk.repository.commit("Say who we are", desk.notice("Models of the team e2e."))
     await application.refresh()
+    await application.until_synced(kept)  # what is asked for in the middle of a refresh is lost
     route = await desk.scene.watch("httproute", MODEL)
     pods = await desk.scene.watch("pods", "-l", f"modelward.dev/model={MODEL}")
     deployments = await desk.scene.watch("deployments")

@@ -57,6 +57,7 @@ async def test_a_version_is_promoted_from_environment_to_environment(scenes: dic
             await environment.model.until_condition("Progressing", "True", "StageRunning", saying=gate)
             await environment.application.until_health("Progressing")
             assert serving(environment.model.status) == "v1"
+            await before.model.until_rest("v2")  # its watch is over
             await _vouch(before, environment)
         await environment.application.until_health("Healthy", "v2 serves all traffic")
 
