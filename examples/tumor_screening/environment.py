@@ -288,6 +288,8 @@ def _provide_audit_volume(environment: Environment, folder: Path) -> None:
     """The local cluster makes no volumes by itself: a folder of this machine is the one that the chart's claim is bound to."""
     if environment.exists("persistentvolume", AUDIT_VOLUME):
         return
+    # What is there was exported from a cluster that is gone: no chain of this one would continue it.
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     os.chown(folder, OPERATOR_USER, OPERATOR_USER)
     environment.apply(
