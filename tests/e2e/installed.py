@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-import yaml
 
 from examples.tumor_screening.environment import DEFINITIONS_RELEASE, OPERATOR_RELEASE, REPOSITORY, Environment
 from tests.e2e.kubectl import Kubectl, NeverSeen
@@ -49,7 +48,7 @@ class Installed:
     async def upgrade(self, values: Mapping[str, Any], *options: str, chart: Path = CHARTS / OPERATOR_RELEASE) -> None:
         """The operator's chart, with values; ends when its pods are ready."""
         waiting = ("--install", "--wait", "--timeout=3m", "--values=-")
-        await self.helm("upgrade", OPERATOR_RELEASE, str(chart), *waiting, *options, given=yaml.safe_dump(dict(values)))
+        await self.helm("upgrade", OPERATOR_RELEASE, str(chart), *waiting, *options, given=json.dumps(dict(values)))
 
     async def upgrade_definitions(self, charts: Path = CHARTS) -> None:
         """The chart of the definitions."""
