@@ -497,3 +497,11 @@ def test_a_clock_that_is_ahead_is_told(world: World) -> None:
 
 def test_what_was_broken_is_whole_again(world: World) -> None:
     assert world.doctor("--strict").amiss == []
+
+
+def test_the_operator_has_seen_a_spec_that_was_put_back_however_long_ago_that_was(world: World) -> None:
+    with world.changed(MODEL_PATH, in_serving(metrics={"source": {"prometheus": "main"}})):
+        pass
+    model = world.get(MODEL_PATH)
+    assert model is not None
+    assert model["status"]["observedGeneration"] == model["metadata"]["generation"] > 1

@@ -171,8 +171,13 @@ class World:
             current = self.get(path) or {}
             metadata = {**after["metadata"], "resourceVersion": current["metadata"]["resourceVersion"]}
             self._accepted(self.server.request("PUT", path, {**after, "metadata": metadata}))
-        if "status" in after and after["status"] != (self.get(path) or {}).get("status"):
-            self.set_status(path, after["status"])
+        current = self.get(path) or {}
+        if "status" in after:
+            status = after["status"]
+            if "observedGeneration" in status:  # the operator looks at every spec, also at the one that is put back
+                status = {**status, "observedGeneration": current["metadata"]["generation"]}
+            if status != current.get("status"):
+                self.set_status(path, status)
 
     def _remove(self, path: str) -> None:
         self._accepted(self.server.request("DELETE", f"{path}?gracePeriodSeconds=0"))
