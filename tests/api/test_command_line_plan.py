@@ -48,5 +48,5 @@ def test_what_the_cluster_has_counts_as_if_it_were_in_the_files(api_server: ApiS
     assert plan["policy"] == f"own-{namespace}"
     assert [stage["users"] for stage in plan["stages"]] == [0, 10, 100]
 
-    text = run(api_server, str(file), "--cluster", "--markdown").output
+    text = run(api_server, str(file), "--cluster", "-o", "markdown").output
     assert f"v7 -> v8 would be rolled out under policy own-{namespace}, in 1h at the least." in text

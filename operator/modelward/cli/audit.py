@@ -1,6 +1,5 @@
 """`modelward audit`: is the record whole, what served then and why, and the inventory of models."""
 
-import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -24,7 +23,8 @@ from modelward.cli.audit_sources import (
 )
 from modelward.cli.cluster import ALL_NAMESPACES, Context, Kubeconfig, Namespace, connect
 from modelward.cli.failure import Failure
-from modelward.cli.moments import moment_of
+from modelward.cli.moments import given_moment
+from modelward.cli.output import As, Output, data, print_data, write
 from modelward.governance.account import chain_of, report_of, report_text
 from modelward.governance.chain import is_readable
 from modelward.governance.examination import Examination
@@ -39,14 +39,12 @@ audit = typer.Typer(
 )
 
 
-class Output(StrEnum):
-    TEXT = "text"
-    JSON = "json"
+class Rows(StrEnum):
+    """What an inventory is taken away in: it is too wide for a terminal."""
 
-
-class Layout(StrEnum):
-    JSON = "json"
     CSV = "csv"
+    JSON = "json"
+    YAML = "yaml"
 
 
 @audit.command()
@@ -55,7 +53,7 @@ def verify(
     directory: From = None,
     public_key: PublicKeys = None,
     checkpoints: Checkpoints = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TEXT,
+    output: As = Output.TABLE,
     namespace: Namespace = "",
     all_namespaces: AllNamespaces = False,
     context: Context = "",
@@ -80,14 +78,14 @@ def verify(
     keys = read_keys(public_key or ())
     sources = Sources(directory, tuple(checkpoints or ()), namespace, all_namespaces, context, kubeconfig)
     examined = [each.examined(keys) for each in collect(sources, model)]
-    if output is Output.JSON:
-        chains = [{"namespace": each.namespace, "model": each.model, **chain_of(each)} for each in examined]
-        whole = all(each.whole for each in examined)
-        typer.echo(json.dumps({"whole": whole, "chains": chains}, indent=2, ensure_ascii=False))
-    else:
+    whole = all(each.whole for each in examined)
+    if output is Output.TABLE:
         for each in examined:
             typer.echo(_verdict(each))
-    if not all(each.whole for each in examined):
+    else:
+        chains = [{"namespace": each.namespace, "model": each.model, **chain_of(each)} for each in examined]
+        print_data({"whole": whole, "chains": chains}, output)
+    if not whole:
         raise typer.Exit(1)
 
 
@@ -101,7 +99,7 @@ def bundle(
     directory: From = None,
     public_key: PublicKeys = None,
     checkpoints: Checkpoints = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="How to print the report.")] = Output.TEXT,
+    output: As = Output.TABLE,
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = None,
@@ -122,18 +120,19 @@ def bundle(
 
     `modelward audit bundle -m credit-risk --at 2026-11-01T09:00:00Z --from /mnt/audit --public-key audit.pem --out answer.zip`
     """
-    moment = _moment(at)
+    moment = given_moment(at, "--at", datetime.now(UTC).replace(microsecond=0))
     if out is not None and not out.name.endswith(SUFFIXES):
-        raise Failure(f"--out {out} is no .tar.gz and no .zip: end the name in one of them.")
+        raise typer.BadParameter(f"{out} is no .tar.gz and no .zip: end the name in one of them", param_hint="--out")
     keys = read_keys(public_key or ())
     sources = Sources(directory, tuple(checkpoints or ()), namespace, False, context, kubeconfig)
     collected = _only(collect(sources, model))
     examined = collected.examined(keys)
     records = _records(collected)
     report = report_of(examined, records, served_at(records, moment))
-    typer.echo(
-        json.dumps(report, indent=2, ensure_ascii=False) if output is Output.JSON else report_text(report).rstrip()
-    )
+    if output is Output.TABLE:
+        typer.echo(report_text(report).rstrip())
+    else:
+        print_data(report, output)
     if out is not None:
         _write_bundle(out, collected, bundle_files(report, collected.documents, collected.checkpoints), moment)
     if not examined.whole:
@@ -142,7 +141,9 @@ def bundle(
 
 @audit.command()
 def export(
-    layout: Annotated[Layout, typer.Option("--format", "-f", help="How to write the rows.")] = Layout.CSV,
+    output: Annotated[
+        Rows, typer.Option("--output", "-o", help="csv for spreadsheets; json or yaml for programs.")
+    ] = Rows.CSV,
     out: Annotated[str, typer.Option("--out", help="A file, or - for standard output.")] = "-",
     namespace: Namespace = "",
     all_namespaces: AllNamespaces = False,
@@ -161,19 +162,16 @@ def export(
 
     `modelward audit export -A --out inventory.csv`
 
-    `modelward audit export -n lending --format json | jq '.[] | select(.tier == "High") | .name'`
+    `modelward audit export -n lending -o json | jq '.[] | select(.tier == "High") | .name'`
     """
     cluster = connect(context, kubeconfig, namespace)
     within = ALL_NAMESPACES if all_namespaces else cluster.namespace
     rows = inventory(cluster.list(MODELS, within), cluster.list(MODEL_EVALUATIONS, within))
-    text = as_csv(rows) if layout is Layout.CSV else json.dumps(as_documents(rows), indent=2, ensure_ascii=False) + "\n"
+    text = as_csv(rows) if output is Rows.CSV else data(as_documents(rows), output)
     if out == "-":
         typer.echo(text, nl=False)
         return
-    try:
-        Path(out).write_text(text, "utf-8")
-    except OSError as error:
-        raise Failure(f"--out cannot be written: {error}.") from error
+    write(Path(out), text, "--out")
 
 
 def _verdict(examined: Examination) -> str:
@@ -192,13 +190,6 @@ def _verdict(examined: Examination) -> str:
         lines.append(f"  record {fault.seq}{field}, {fault.kind}: {fault.sentence}")
     lines += [f"  note: {remark}" for remark in examined.remarks]
     return "\n".join(lines)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return moment_of(text, datetime.now(UTC).replace(microsecond=0))
-    except ValueError as error:
-        raise Failure(f"--at {text!r} {error}.") from error
 
 
 def _only(found: tuple[Collected, ...]) -> Collected:

@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -11,17 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 from rich.console import Console
-from rich.markup import escape
 
 from modelward.api.digests import digest_of_model
 from modelward.api.model_version import Baseline
 from modelward.cli.distributions import Distribution, UnusableColumn, describe_categories, describe_numbers
+from modelward.cli.failure import Failure
+from modelward.cli.output import write
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Format(StrEnum):
+class Form(StrEnum):
     YAML = "yaml"
     JSON = "json"
 
@@ -41,11 +41,11 @@ def baseline(
     prediction: Annotated[str, typer.Option(help="The column with the model's own answers for these rows.")] = "",
     categorical: Annotated[str, typer.Option(help="Columns to count by value although they are numbers.")] = "",
     bins: Annotated[int, typer.Option(min=2, max=100, help="Bins of about equal counts per numeric column.")] = 10,
-    output: Annotated[str, typer.Option("--output", "-o", help="A file, or - for standard output.")] = "-",
-    layout: Annotated[
-        Format,
-        typer.Option("--format", "-f", help="yaml: a block for spec of a ModelVersion. json: for the model server."),
-    ] = Format.YAML,
+    output: Annotated[
+        Form,
+        typer.Option("--output", "-o", help="yaml: a block for spec of a ModelVersion. json: for the model server."),
+    ] = Form.YAML,
+    out: Annotated[str, typer.Option("--out", help="A file, or - for standard output.")] = "-",
 ) -> None:
     """Record the training distributions of a model, for its ModelVersion and its server.
 
@@ -56,7 +56,7 @@ def baseline(
 
     `modelward baseline --input train.parquet --features age,income,region --prediction score`
 
-    `modelward baseline -i train.csv --prediction label --categorical label,grade --format json --output baseline.json`
+    `modelward baseline -i train.csv --prediction label --categorical label,grade -o json --out baseline.json`
     """
     table = _read(source)
     wanted = _names(features) or [str(name) for name in table.columns if name != prediction]
@@ -65,8 +65,12 @@ def baseline(
     try:
         recorded = _recorded(table, wanted, prediction, by_value, bins)
     except UnusableColumn as error:
-        raise _failure(str(error)) from error
-    _write(_rendered(recorded, layout), output)
+        raise Failure(f"{error}.") from error
+    text = _rendered(recorded, output)
+    if out == "-":
+        typer.echo(text, nl=False)
+    else:
+        write(Path(out), text, "--out")
     digest = digest_of_model(Baseline.model_validate(recorded))
     Console(stderr=True, soft_wrap=True).print(f"digest, for spec.baseline.digest when kept in a ConfigMap: {digest}")
 
@@ -80,9 +84,9 @@ def _read(path: Path) -> "pd.DataFrame":
         import pandas as pd
         import pyarrow  # noqa: F401
     except ModuleNotFoundError as error:
-        raise _failure(
+        raise Failure(
             f"{error.name} is not installed, which reads the table: `pipx install 'modelward[cli]'` has it, the archive for krew"
-            " has not"
+            " has not."
         ) from error
 
     readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
@@ -94,9 +98,9 @@ def _read(path: Path) -> "pd.DataFrame":
     try:
         table = reader(path)
     except (OSError, ValueError) as error:  # pandas' and pyarrow's parse errors are ValueErrors
-        raise _failure(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
+        raise Failure(f"{path} cannot be read as {path.suffix[1:]}: {error}.") from error
     if table.empty:
-        raise _failure(f"{path} has no rows: give the table that the model was trained on")
+        raise Failure(f"{path} has no rows: give the table that the model was trained on.")
     return table
 
 
@@ -140,25 +144,9 @@ def _describe(column: Any, name: str, by_value: bool, bins: int) -> Distribution
     return describe_categories(name, present.tolist(), missing=len(column) - len(present))
 
 
-def _rendered(recorded: Mapping[str, Any], layout: Format) -> str:
-    if layout is Format.JSON:
+def _rendered(recorded: Mapping[str, Any], form: Form) -> str:
+    if form is Form.JSON:
         return json.dumps(recorded, indent=1, ensure_ascii=False) + "\n"
     return yaml.safe_dump(
         {"baseline": recorded}, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True
     )
-
-
-def _write(text: str, output: str) -> None:
-    if output == "-":
-        sys.stdout.write(text)
-        return
-    try:
-        Path(output).write_text(text, "utf-8")
-    except OSError as error:
-        raise _failure(f"{output} cannot be written: {error.strerror}") from error
-
-
-def _failure(message: str) -> typer.Exit:
-    """Say what is wrong and end with 1; a wrong command line ends with 2."""
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]Error:[/] {escape(message)}", highlight=False)
-    return typer.Exit(1)

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -16,11 +16,12 @@ from modelward.api.model_audit_record import ModelAuditRecordSpec
 from modelward.api.model_version import ModelVersion, ModelVersionSpec
 from modelward.api.resources import MODEL_VERSIONS
 from modelward.api.status import ModelStatus, format_second
-from modelward.api.types import API_VERSION, ObjectName, parse_duration
+from modelward.api.types import API_VERSION, ObjectName
 from modelward.cli.approvals import untrusted
 from modelward.cli.audit_sources import Checkpoints, Collected, From, PublicKeys, Sources, collect, read_keys
 from modelward.cli.cluster import Cluster, Context, Kubeconfig, Namespace, connect
 from modelward.cli.failure import Failure
+from modelward.cli.moments import given_span
 from modelward.cli.reading import parsed, read_model
 from modelward.cli.terminal import clean
 from modelward.governance import trials
@@ -73,7 +74,7 @@ def evidence(
         typer.Option("--at-most", metavar="METRIC=NUMBER", help="End with 4 when a metric is above. May be repeated."),
     ] = None,
     valid_for: Annotated[
-        str, typer.Option("--valid-for", help="For how long it is evidence, such as 720h. [default: without an end]")
+        str, typer.Option("--valid-for", help="For how long it is evidence, such as 30d. [default: without an end]")
     ] = "",
     evaluator: Annotated[
         str, typer.Option("--evaluator", help="Who will create it. [default: who you are in the later environment]")
@@ -107,7 +108,7 @@ def evidence(
     `modelward evidence credit-risk --version v8 -n lending --context test --for-context prod --environment test --at-least daysInProduction=7`
     """
     limits = [*_limits(at_least, "--at-least", operator.ge), *_limits(at_most, "--at-most", operator.le)]
-    validity = _duration(valid_for)
+    validity = given_span(valid_for, "--valid-for") if valid_for else None
     now = datetime.now(UTC)
     cluster = connect(context, kubeconfig, namespace)
     if not later_context and later_namespace in ("", cluster.namespace):
@@ -279,14 +280,3 @@ def _environment(text: str) -> str:
             f"{text!r} cannot be part of a name: write small letters, digits and '-' only, as in test",
             param_hint="--environment",
         ) from error
-
-
-def _duration(text: str) -> timedelta | None:
-    if not text:
-        return None
-    try:
-        parsed_duration = parse_duration(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--valid-for") from error
-    assert isinstance(parsed_duration, timedelta)
-    return parsed_duration

@@ -16,7 +16,7 @@ from modelward.cli.completion import version_names
 from modelward.cli.explain_html import report
 from modelward.cli.explain_text import console_for_output, print_explanation
 from modelward.cli.failure import Failure
-from modelward.cli.output import As, Output, print_data
+from modelward.cli.output import As, Output, print_data, write
 from modelward.cli.reading import read_model
 from modelward.lifecycle.baselines import baseline_in
 from modelward.lifecycle.evidence import Evidence
@@ -65,7 +65,7 @@ def explain(
     """
     explained = _explanation(connect(context, kubeconfig, namespace), model, version, monitoring)
     if html is not None:
-        _write(html, report(explained))
+        write(html, report(explained), "--html")
     if output is Output.TABLE:
         print_explanation(console_for_output(), explained, wide)
     else:
@@ -129,10 +129,3 @@ def _evidence(record: Record | None) -> Evidence | None:
 def _first(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     return f"{'.'.join(str(part) for part in first['loc']) or 'spec'}: {first['msg']}"
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise Failure(f"{path} cannot be written: {error.strerror}. Choose another --html.") from error

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from modelward.api.lifecycle_policy import LifecyclePolicy
 from modelward.cli.failure import Failure
+from modelward.cli.output import print_data
 from modelward.manifests import lint as linting
 from modelward.manifests import reports, shipped
 from modelward.manifests.documents import LARGEST_FILE, Read, TooMuch, files_in, read_files, read_text
@@ -23,11 +24,14 @@ FINDINGS, USAGE = 1, 2
 """Exit codes; 0 when nothing is wrong."""
 
 
-class Format(StrEnum):
-    TEXT = "text"
+class Form(StrEnum):
+    """Those of every command, and two that other programs read findings in."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
     SARIF = "sarif"
     JUNIT = "junit"
-    JSON = "json"
 
 
 class Misuse(Failure):
@@ -51,7 +55,14 @@ def lint(
     paths: Paths,
     policies: Policies = None,
     use_shipped: Shipped = False,
-    layout: Annotated[Format, typer.Option("--format", "-f", help="How findings are written.")] = Format.TEXT,
+    output: Annotated[
+        Form,
+        typer.Option(
+            "--output",
+            "-o",
+            help="table for people: a line for each finding; json or yaml for programs; sarif for code scanning; junit for CI.",
+        ),
+    ] = Form.TABLE,
     namespace: DefaultNamespace = "default",
 ) -> None:
     """Say what is wrong with manifests before they are merged. It needs no cluster.
@@ -69,16 +80,16 @@ def lint(
 
     `kustomize build overlays/prod | modelward lint - --policies policies/`
 
-    `modelward lint . --format sarif > modelward.sarif`
+    `modelward lint . -o sarif > modelward.sarif`
     """
     read, files = read_manifests(paths)
     looked = linting.lint(read, known_policies(policies, use_shipped), namespace, datetime.now(UTC))
-    if layout is Format.SARIF:
+    if output is Form.SARIF:
         typer.echo(reports.as_sarif(looked.findings, version("modelward")))
-    elif layout is Format.JUNIT:
+    elif output is Form.JUNIT:
         typer.echo(reports.as_junit(looked.findings, files))
-    elif layout is Format.JSON:
-        typer.echo(reports.as_json(looked.findings))
+    elif output is not Form.TABLE:
+        print_data(reports.as_documents(looked.findings), output)
     elif looked.findings:
         typer.echo(reports.as_text(looked.findings))
     warnings = len(looked.findings) - len(looked.errors)

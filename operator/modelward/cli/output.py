@@ -1,4 +1,7 @@
-"""How commands print data, for other programs: all of them by `--output`, and all of them by `print_data`."""
+"""How commands print data, for other programs: all of them by `--output`, and all of them by `print_data`.
+
+`--output` says in which form; a file to write to is always named by another option.
+"""
 
 import dataclasses
 import json
@@ -7,11 +10,14 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
+
+from modelward.cli.failure import Failure
 
 _OBEYED = re.compile("[\x7f-\x9f]")
 
@@ -23,15 +29,18 @@ class Output(StrEnum):
 
 
 As = Annotated[Output, typer.Option("--output", "-o", help="table for people; json or yaml for programs.")]
-"""The option of every command that prints data; its default is Output.TABLE."""
+"""The option of every command that prints data; its default is Output.TABLE. Commands with more forms than these have an
+enumeration of their own, with the same names for the same forms."""
 
 
-def print_data(value: Any, output: Output) -> None:
+def print_data(value: Any, output: StrEnum) -> None:
     """A value on standard output, as JSON or as YAML; both have the same names and values."""
-    if output is Output.YAML:
-        typer.echo(_yaml(plain(value)), nl=False)
-    else:
-        typer.echo(_json(plain(value), indent=2))
+    typer.echo(data(value, output), nl=False)
+
+
+def data(value: Any, output: StrEnum) -> str:
+    """A value as JSON or as YAML, with an end of line."""
+    return _yaml(plain(value)) if output == Output.YAML else _json(plain(value), indent=2) + "\n"
 
 
 def print_next(value: Any, output: Output) -> None:
@@ -40,6 +49,18 @@ def print_next(value: Any, output: Output) -> None:
         typer.echo("---\n" + _yaml(plain(value)), nl=False)
     else:
         typer.echo(_json(plain(value)))
+
+
+def write(path: Path, text: str, option: str) -> None:
+    """Text into the file that an option names.
+
+    Raises:
+        Failure: it cannot be written.
+    """
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise Failure(f"{path} cannot be written: {error.strerror}. Choose another {option}.") from error
 
 
 def plain(value: Any) -> Any:

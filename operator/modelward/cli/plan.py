@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +16,7 @@ from modelward.api.types import format_duration
 from modelward.cli.cluster import ALL_NAMESPACES, Cluster, Context, Kubeconfig, connect
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.lint import DefaultNamespace, Paths, Policies, Shipped, known_policies, read_manifests
-from modelward.cli.output import As, Output, print_data
+from modelward.cli.output import print_data
 from modelward.manifests.documents import Document
 from modelward.manifests.finding import Place, Severity
 from modelward.manifests.merge_markdown import approval, as_markdown, headline, users
@@ -26,6 +27,15 @@ _STYLES = {Change.BLOCKED: "red", Change.LATCHED: "red", Change.ROLLOUT: "green"
 _SERVERS_OWN = ("managedFields", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink")
 
 
+class Form(StrEnum):
+    """Those of every command, and one for people who review."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    MARKDOWN = "markdown"
+
+
 def plan(
     paths: Paths,
     use_cluster: Annotated[
@@ -33,8 +43,14 @@ def plan(
     ] = False,
     policies: Policies = None,
     use_shipped: Shipped = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="As a comment on a pull request.")] = False,
-    output: As = Output.TABLE,
+    output: Annotated[
+        Form,
+        typer.Option(
+            "--output",
+            "-o",
+            help="table for people; json or yaml for programs; markdown for a comment on a pull request.",
+        ),
+    ] = Form.TABLE,
     namespace: DefaultNamespace = "default",
     context: Context = "",
     kubeconfig: Kubeconfig = None,
@@ -49,7 +65,7 @@ def plan(
 
     `modelward plan deploy/prod --policies policies/`
 
-    `modelward plan deploy/prod --cluster --markdown > comment.md`
+    `modelward plan deploy/prod --cluster -o markdown > comment.md`
     """
     read, _ = read_manifests(paths)
     portfolio, wrong = gathered(read.documents, namespace)
@@ -66,9 +82,9 @@ def plan(
         statuses = _statuses(cluster, spaces)
         portfolio, _ = gathered((*read.documents, *_others(cluster, spaces, portfolio)), namespace)
     plans = plans_of(portfolio, known_policies(policies, use_shipped), statuses, datetime.now(UTC))
-    if markdown:
+    if output is Form.MARKDOWN:
         typer.echo(as_markdown(plans), nl=False)
-    elif output is not Output.TABLE:
+    elif output is not Form.TABLE:
         print_data(plans, output)
     else:
         _print(console_for_output(), plans)

@@ -19,7 +19,7 @@ from modelward.api.types import format_duration
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
 from modelward.cli.lint import read_manifests
-from modelward.cli.moments import span_of
+from modelward.cli.moments import given_span
 from modelward.cli.output import As, Output, print_data
 from modelward.manifests.finding import Severity
 from modelward.manifests.portfolio import gathered
@@ -133,10 +133,7 @@ def _from_file(path: Path | None) -> Recording:
 def _from_server(server: str, model: str, namespace: str, span: str) -> Recording:
     if not model:
         raise typer.BadParameter("with --prometheus, give --model as well")
-    try:
-        length = span_of(span)
-    except ValueError as error:
-        raise typer.BadParameter(f"--range {span!r} {error}") from error
+    length = given_span(span, "--range")
     pool = urllib3.PoolManager(timeout=_ANSWER_SECONDS, retries=False)
 
     def ask(path: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Findings in the forms that other programs read: SARIF for code scanning, JUnit for CI, JSON for scripts.
+"""Findings in the forms that other programs read: SARIF for code scanning, JUnit for CI, plain values for scripts.
 
 Written by hand: sarif-om has not been touched since 2019 and leaves the JSON to its caller; junitparser is for reading and
 merging reports, and writing one is a dozen lines of the standard library.
@@ -21,9 +21,12 @@ def as_text(findings: Sequence[Finding]) -> str:
     return "\n".join(str(finding) for finding in findings)
 
 
-def as_json(findings: Sequence[Finding]) -> str:
-    """A list of objects."""
-    return json.dumps([_flat(finding) for finding in findings], indent=2, ensure_ascii=False)
+def as_documents(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Each with its place among its fields."""
+    return [
+        {**asdict(found.place), **{key: value for key, value in asdict(found).items() if key != "place"}}
+        for found in findings
+    ]
 
 
 def as_sarif(findings: Sequence[Finding], version: str) -> str:
@@ -55,10 +58,6 @@ def as_junit(findings: Sequence[Finding], files: Sequence[str]) -> str:
             failure.text = _allowed_in_xml(as_text(own))
     ElementTree.indent(suites)
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True)
-
-
-def _flat(finding: Finding) -> dict[str, Any]:
-    return {**asdict(finding.place), **{key: value for key, value in asdict(finding).items() if key != "place"}}
 
 
 def _result(finding: Finding) -> dict[str, Any]:

@@ -191,7 +191,7 @@ async def test_an_export_continues_in_the_cluster_after_pruning(
 
 def test_the_inventory_of_a_namespace(api_server: ApiServer, namespace: str, told: Documents) -> None:
     _tell_head(api_server, namespace, told[-1])
-    result = _run(api_server, "export", "-n", namespace, "--format", "json")
+    result = _run(api_server, "export", "-n", namespace, "-o", "json")
     assert result.exit_code == 0, result.output
     (row,) = json.loads(result.stdout)
     assert (row["id"], row["tier"], row["status"]) == ("MDL-0042", "High", "Served elsewhere")

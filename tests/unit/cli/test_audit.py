@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from modelward.archive.directory import DirectoryExporter
@@ -151,6 +152,7 @@ def test_the_verdict_as_data(exported: Path, key: Path, records: Path) -> None:
     assert (verdict["whole"], chain["model"], chain["records"]) == (False, "credit-risk", 7)
     assert chain["signedUpTo"]["seq"] == 7
     assert [(fault["seq"], fault["kind"]) for fault in chain["faults"]] == [(3, "Edited")]
+    assert yaml.safe_load(run("verify", "--from", exported, "--public-key", key, "-o", "yaml").stdout) == verdict
 
 
 @pytest.mark.parametrize(
@@ -170,21 +172,6 @@ def test_the_verdict_as_data(exported: Path, key: Path, records: Path) -> None:
             ["verify", "--from", "{export}", "--checkpoints", "{records}"], "is no checkpoint", id="no checkpoints"
         ),
         pytest.param(
-            ["bundle", "-m", "credit-risk", "--at", "yesterday", "--from", "{export}"],
-            "is no point in time",
-            id="no time",
-        ),
-        pytest.param(
-            ["bundle", "-m", "credit-risk", "--at", "2026-11-01T09:00:00", "--from", "{export}"],
-            "has no time zone: write it like 2026-11-01T09:00:00Z, or now",
-            id="no time zone",
-        ),
-        pytest.param(
-            ["bundle", "-m", "credit-risk", "--at", PROMOTED, "--from", "{export}", "--out", "answer.rar"],
-            "end the name in one of them",
-            id="an archive of another kind",
-        ),
-        pytest.param(
             ["bundle", "-m", "credit-risk", "--at", PROMOTED, "--from", "{export}", "--out", "none/answer.zip"],
             "--out cannot be written",
             id="no place for the archive",
@@ -197,6 +184,26 @@ def test_what_cannot_be_done_is_said_with_a_remedy(
     result = run(*(argument.format(export=exported, records=records) for argument in arguments))
     assert result.exit_code == 1
     assert says in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        pytest.param(["--at", "yesterday"], "'yesterday' is no point in time", id="no time"),
+        pytest.param(
+            ["--at", "2026-11-01T09:00:00"],
+            "has no time zone: write it like 2026-11-01T09:00:00Z, or now",
+            id="no time zone",
+        ),
+        pytest.param(
+            ["--at", PROMOTED, "--out", "answer.rar"], "end the name in one of them", id="an archive of another kind"
+        ),
+    ],
+)
+def test_a_wrong_question_ends_with_2(exported: Path, options: list[str], says: str) -> None:
+    result = run("bundle", "-m", "credit-risk", "--from", exported, *options)
+    assert result.exit_code == 2
+    assert says in " ".join(result.stderr.split())
 
 
 def test_what_serves_now_is_told_without_writing_the_time(exported: Path) -> None:
@@ -345,5 +352,7 @@ def test_a_bundle_of_a_broken_chain_is_written_and_says_so(exported: Path, recor
 def test_the_report_as_data(exported: Path) -> None:
     result = run("bundle", "-m", "credit-risk", "--at", "2026-11-01T11:30:00Z", "--from", exported, "-o", "json")
     assert result.exit_code == 0, result.output
-    served = json.loads(result.stdout)["served"]
-    assert [(each["version"], each["percent"]) for each in served] == [("v7", 90), ("v8", 10)]
+    told = json.loads(result.stdout)
+    assert [(each["version"], each["percent"]) for each in told["served"]] == [("v7", 90), ("v8", 10)]
+    as_yaml = run("bundle", "-m", "credit-risk", "--at", "2026-11-01T11:30:00Z", "--from", exported, "-o", "yaml")
+    assert yaml.safe_load(as_yaml.stdout) == told

@@ -40,7 +40,7 @@ def run(*arguments: str | Path):
 
 
 def recorded(*arguments: str | Path) -> dict[str, Any]:
-    result = run(*arguments, "--format", "json")
+    result = run(*arguments, "-o", "json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
@@ -73,7 +73,7 @@ def test_csv_and_parquet_give_the_same_and_yaml_is_a_block_for_the_spec(table: p
 
 def test_the_api_and_the_server_take_what_is_written(table: pd.DataFrame, tmp_path: Path) -> None:
     output = tmp_path / "baseline.json"
-    run("-i", saved(table, tmp_path), "--prediction", "score", "--format", "json", "--output", output)
+    run("-i", saved(table, tmp_path), "--prediction", "score", "-o", "json", "--out", output)
     Baseline.model_validate_json(output.read_text())
     monitor = Monitor.from_baseline(output)
     monitor.request().features(table[list(monitor.feature_names)])
@@ -119,9 +119,13 @@ def test_edges_ascend_and_counts_add_up(values: np.ndarray) -> None:
         (("--features", "id"), 1, "column 'id' has 1,000 categories, more than 200: group the rare ones"),
         (("--features", "nothing"), 1, "column 'nothing' has no values: leave it out"),
         (("--bins", "1"), 2, "--bins"),
-        (("--output", "/nowhere/at/all"), 1, "/nowhere/at/all cannot be written"),
+        (
+            ("--out", "/nowhere/at/all"),
+            1,
+            "/nowhere/at/all cannot be written: No such file or directory. Choose another --out.",
+        ),
     ],
-    ids=["misspelt", "times", "identifier", "empty column", "bins", "output"],
+    ids=["misspelt", "times", "identifier", "empty column", "bins", "out"],
 )
 def test_what_is_wrong_is_said_with_what_to_do(
     table: pd.DataFrame, tmp_path: Path, arguments: tuple[str, ...], code: int, sentence: str

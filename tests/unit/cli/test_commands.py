@@ -82,6 +82,16 @@ def test_every_option_has_help(name):
     assert not silent
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_form_of_what_is_printed_is_asked_for_in_one_way(name):
+    options = {each.name: each for each in COMMANDS[name].params if isinstance(each, TyperOption)}
+    forms = options.pop("output", None)
+    if forms is not None:
+        assert forms.opts == ["--output", "-o"]
+        assert {"json", "yaml"} <= {form.value for form in type(forms.default)}
+    assert not {"format", "layout", "json", "yaml", "csv", "markdown"} & set(options)
+
+
 def test_called_by_kubectl_the_usage_and_the_examples_say_so():
     said, _ = imported_by("gate", "--help", argv0="/usr/local/bin/kubectl-modelward")
     assert "Usage: kubectl modelward gate [OPTIONS]" in said

@@ -254,7 +254,7 @@ def test_it_prints_nothing_and_ends_with_1_when(environments: Environments, chan
         pytest.param(["--at-least", "requests"], 2, "gives no number", id="no number"),
         pytest.param(["--for", "lending"], 2, "say which environment it is for", id="for itself"),
         pytest.param(["--environment", "Test EU"], 2, "'Test EU' cannot be part of a name", id="no name"),
-        pytest.param(["--valid-for", "a while"], 2, "is not a duration", id="no duration"),
+        pytest.param(["--valid-for", "a while"], 2, "'a while' is no period", id="no duration"),
     ],
 )  # fmt: skip
 def test_a_pipeline_can_ask_again_later_rather_than_hand_over_too_little(

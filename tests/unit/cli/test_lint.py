@@ -52,7 +52,7 @@ def test_what_is_fine_ends_with_0(folder: Path) -> None:
         ([], "Missing argument"),
         (["docs"], "there is no .yaml, .yml or .json file"),
         (["-", "--policies", "README.md"], "README.md"),
-        (["-", "--format", "html"], "html"),
+        (["-", "-o", "html"], "html"),
     ],
 )
 def test_a_wrong_command_line_ends_with_2(arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_policies_of_another_folder_apply(folder: Path, tmp_path_factory: pytest
 
 
 def test_sarif_has_what_its_schema_requires(folder: Path) -> None:
-    report = json.loads(run(str(folder), "--shipped", "--format", "sarif").stdout)
+    report = json.loads(run(str(folder), "--shipped", "-o", "sarif").stdout)
     assert report["version"] == "2.1.0"
     (done,) = report["runs"]
     driver = done["tool"]["driver"]
@@ -98,7 +98,7 @@ def test_sarif_has_what_its_schema_requires(folder: Path) -> None:
 
 
 def test_junit_has_a_case_for_each_file(folder: Path) -> None:
-    root = ElementTree.fromstring(run(str(folder), "--shipped", "--format", "junit").stdout)
+    root = ElementTree.fromstring(run(str(folder), "--shipped", "-o", "junit").stdout)
     cases = {Path(case.attrib["name"]).name: case for case in root.iter("testcase")}
     assert set(cases) == {"fine.yaml", "wrong.yaml"}
     assert cases["fine.yaml"].find("failure") is None
@@ -108,8 +108,9 @@ def test_junit_has_a_case_for_each_file(folder: Path) -> None:
     assert root.attrib["failures"] == "1"
 
 
-def test_json_is_a_list_of_findings(folder: Path) -> None:
-    (found,) = json.loads(run(str(folder), "--shipped", "-f", "json").stdout)
+def test_json_and_yaml_are_the_same_list_of_findings(folder: Path) -> None:
+    (found,) = json.loads(run(str(folder), "--shipped", "-o", "json").stdout)
+    assert yaml.safe_load(run(str(folder), "--shipped", "-o", "yaml").stdout) == [found]
     assert found["field"] == "spec.riskTeir"
     assert found["rule"] == "unknown-field"
     assert found["line"] > 1

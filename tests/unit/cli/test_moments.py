@@ -44,13 +44,18 @@ def test_anything_else_is_no_moment(written: str, says: str) -> None:
         ("48h", timedelta(hours=48)),
         ("90d", timedelta(days=90)),
         ("2w", timedelta(days=14)),
+        ("45s", timedelta(seconds=45)),
+        ("1h30m", timedelta(minutes=90)),
+        ("1w2d3h4m5s", timedelta(weeks=1, days=2, hours=3, minutes=4, seconds=5)),
     ],
 )
-def test_a_span_is_a_number_with_a_unit(written: str, meant: timedelta) -> None:
+def test_a_span_is_numbers_with_units(written: str, meant: timedelta) -> None:
     assert span_of(written) == meant
 
 
-@pytest.mark.parametrize("written", ["", "soon", "0d", "1.5h", "-1d", "30", "30s", "2h 5m", "100000d"])
+@pytest.mark.parametrize(
+    "written", ["", "soon", "0d", "1.5h", "-1d", "30", "2h 5m", "30m1h", "1h1h", "100000d", "99999d"]
+)
 def test_anything_else_is_no_span(written: str) -> None:
-    with pytest.raises(ValueError, match="is no period: write a number and m, h, d or w, such as 90d"):
+    with pytest.raises(ValueError, match="is no period: write numbers with w, d, h, m or s, such as 90d or 1h30m"):
         span_of(written)
