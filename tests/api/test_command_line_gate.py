@@ -130,8 +130,8 @@ def test_whoever_may_not_read_models_is_told_at_once(api_server: ApiServer, name
     assert "forbidden" in result.output
 
 
-def test_a_wait_in_days_is_refused_with_an_example(api_server: ApiServer, namespace: str) -> None:
-    result = run(api_server, namespace, "--wait", "1d")
+def test_a_wait_that_is_no_span_is_refused_with_an_example(api_server: ApiServer, namespace: str) -> None:
+    result = run(api_server, namespace, "--wait", "a while")
     assert result.exit_code == 2
     assert "1h30m" in " ".join(result.output.split())
 

@@ -16,7 +16,7 @@ from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import ModelVersion, ModelVersionSpec
 from modelward.api.resources import LIFECYCLE_POLICIES, MODEL_EVALUATIONS, MODEL_VERSIONS, NAMESPACES
 from modelward.api.status import DecisionStatus, ModelStatus, PendingApproval, RolloutStatus, Stage
-from modelward.cli.cluster import Cluster, ClusterError
+from modelward.cli.cluster import Cluster, Forbidden
 from modelward.cli.failure import Failure
 from modelward.cli.reading import parsed, read_model
 from modelward.governance import subjects
@@ -157,9 +157,7 @@ def _policy(cluster: Cluster, model: Model) -> tuple[Policy | None, str]:
     try:
         offered = [parsed(LifecyclePolicy, found) for found in cluster.list(LIFECYCLE_POLICIES)]
         found = policies.applicable(offered, model.spec, _labels(cluster, model, offered))
-    except ClusterError as error:
-        if error.status != 403:
-            raise
+    except Forbidden as error:
         return None, f"the policy is not shown: {error.message.rstrip('.')}"
     if found is None:
         return None, f"no LifecyclePolicy applies to tier {model.spec.risk_tier} in {model.metadata.namespace}"

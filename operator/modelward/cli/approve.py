@@ -20,7 +20,16 @@ from modelward.cli.approvals_case import Case, as_decided, read_case
 from modelward.cli.approvals_rights import Rights
 from modelward.cli.approvals_shown import label, show
 from modelward.cli.called import called_as
-from modelward.cli.cluster import Cluster, ClusterError, Context, Kubeconfig, ModelName, Namespace, Object, connect
+from modelward.cli.cluster import (
+    Cluster,
+    Context,
+    Forbidden,
+    Kubeconfig,
+    ModelName,
+    Namespace,
+    Object,
+    connect,
+)
 from modelward.cli.completion import version_names
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
@@ -168,9 +177,7 @@ def create(cluster: Cluster, spec: Object) -> str:
     metadata = {"generateName": "-".join(part for part in parts if part) + "-", "namespace": cluster.namespace}
     try:
         made = cluster.create(MODEL_APPROVALS, {"metadata": metadata, "spec": spec})
-    except ClusterError as error:
-        if error.status != 403:
-            raise
+    except Forbidden as error:
         kind = _CLUSTER_ROLES.get(Decision(spec["decision"]), "approver")
         said = error.message.removesuffix(" Ask who runs the cluster for that right.")
         raise Failure(

@@ -68,6 +68,29 @@ class ClusterError(Failure):
         self.status = status
         self.exit_code = 1 if status else UNREACHABLE
 
+    @property
+    def may_pass(self) -> bool:
+        """Is it worth to ask again: no answer came, or the server has too much to do or is broken?"""
+        return not self.status or self.status == 429 or self.status >= 500
+
+
+class Forbidden(ClusterError):
+    """The user lacks the right to it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, 403)
+
+
+class NotServed(ClusterError):
+    """The server does not know the kind, or the path."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, 404)
+
+
+class _Absent(ClusterError):
+    """404 of a named object, where its kind is served."""
+
 
 @dataclass(frozen=True)
 class Page:
@@ -151,7 +174,8 @@ class Cluster:
         """The answer to a GET of any path, such as /version or one that is handed on to a pod.
 
         Raises:
-            ClusterError: it is refused, or not there (status 404), or no answer came within `timeout` seconds.
+            NotServed: there is no such path.
+            ClusterError: it is refused, or no answer came within `timeout` seconds.
         """
         status, data, headers = self._exchange("GET", path, query or {}, None, timeout or self._timeout)
         if not 200 <= status < 300:
@@ -277,10 +301,6 @@ def list_of(page: Object, resource: Resource) -> Objects:
     return [{"apiVersion": resource.api_version, "kind": resource.kind} | item for item in page["items"]]
 
 
-class _Absent(ClusterError):
-    """404 of a named object, where its kind is served."""
-
-
 def _namespace_of_context(path: str | None, context: str) -> str:
     contexts, current = config.list_kube_config_contexts(path)  # type: ignore[no-untyped-call]
     chosen = next((each for each in contexts if each["name"] == context), current)
@@ -299,15 +319,14 @@ def _refusal(status: int, data: bytes, asked: Resource | str, host: str) -> Clus
     if status == 404 and details.get("name"):
         return _Absent(f"{message}.", status)
     if status == 404:
-        return ClusterError(
+        return NotServed(
             f"{host} does not know {asked}: install the CRDs of modelward, or look whether --context names the right"
-            " cluster.",
-            status,
+            " cluster."
         )
     if status == 401:
         return ClusterError(f"{host} does not accept these credentials: sign in again, or choose --context.", status)
     if status == 403:
-        return ClusterError(f"{message}. Ask who runs the cluster for that right.", status)
+        return Forbidden(f"{message}. Ask who runs the cluster for that right.")
     if status == 409:
         return ClusterError(f"{message}. Choose another name, or look at what is there.", status)
     if status == 429 or status >= 500:

@@ -12,11 +12,12 @@ from rich.markup import escape
 from modelward.api.model import Model
 from modelward.api.resources import MODELS
 from modelward.api.status import ModelStatus, Stage
-from modelward.api.types import format_duration, parse_duration
+from modelward.api.types import format_duration
 from modelward.cli.cluster import Cluster, ClusterError, Context, Kubeconfig, ModelName, Namespace, connect
 from modelward.cli.completion import version_names
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.failure import Failure
+from modelward.cli.moments import given_span
 from modelward.cli.output import As, Output, print_next
 from modelward.cli.reading import model_in
 from modelward.cli.terminal import clean
@@ -75,7 +76,7 @@ def gate(
 
     `modelward gate credit-risk --version v8 --for Canary --wait 2h --no-wait-for-people`
     """
-    limit = _duration(wait)
+    limit = given_span(wait, "--wait")
     cluster = connect(context, kubeconfig, namespace)
     console = console_for_output()
     arrival = Arrival(State.UNDER_WAY, "nothing was seen")
@@ -100,7 +101,7 @@ def _changes(cluster: Cluster, model: str, version: str, goal: Stage, limit: tim
         try:
             found = _model(cluster, model)
         except ClusterError as error:
-            if error.status and error.status != 429 and error.status < 500:
+            if not error.may_pass:
                 raise
             seen = Arrival(State.UNDER_WAY, f"No answer: {error.message} It is asked again.")
         else:
@@ -128,12 +129,3 @@ def _line(arrival: Arrival, version: str) -> str:
     where = f" {arrival.stage}{weight}" if arrival.stage else ""
     gates = f" [{arrival.gates}]" if arrival.gates else ""
     return escape(clean(f"{datetime.now(UTC):%H:%M:%S} {version}{where}{gates}: {arrival.message}"))
-
-
-def _duration(text: str) -> timedelta:
-    try:
-        parsed = parse_duration(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--wait") from error
-    assert isinstance(parsed, timedelta)
-    return parsed

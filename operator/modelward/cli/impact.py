@@ -8,7 +8,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from modelward.api.resources import CONTROLLER_REVISIONS, MODEL_VERSIONS, MODELS
-from modelward.cli.cluster import ALL_NAMESPACES, Cluster, ClusterError, Context, Kubeconfig, Object, connect
+from modelward.cli.cluster import ALL_NAMESPACES, Cluster, Context, Forbidden, Kubeconfig, Object, connect
 from modelward.cli.explain_text import console_for_output
 from modelward.cli.output import As, Output, print_data
 from modelward.cli.terminal import clean
@@ -126,9 +126,7 @@ def _kept(cluster: Cluster, where: str) -> list[Object]:
     """Copies of versions that were deployed, whose ModelVersions may have been pruned since."""
     try:
         revisions = cluster.list(CONTROLLER_REVISIONS, where, f"{KEPT_LABEL}=Version")
-    except ClusterError as error:
-        if error.status != 403:
-            raise
+    except Forbidden:
         return []  # what serves without a ModelVersion is then named in a note
     return [_as_version(revision) for revision in revisions]
 

@@ -1,7 +1,7 @@
 """`modelward report`: the portfolio, how well it flows, and what needs somebody's attention."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +11,11 @@ from pydantic import ValidationError
 from modelward.api.model_audit_record import ModelAuditRecordSpec
 from modelward.api.resources import MODEL_AUDIT_RECORDS, MODEL_EVALUATIONS, MODEL_VERSIONS, MODELS
 from modelward.cli.audit_sources import AllNamespaces, From, Sources, collect
-from modelward.cli.cluster import ALL_NAMESPACES, Cluster, ClusterError, Context, Kubeconfig, Namespace, Object, connect
+from modelward.cli.cluster import ALL_NAMESPACES, Cluster, Context, Forbidden, Kubeconfig, Namespace, Object, connect
 from modelward.cli.discover import opted_in, told, unregistered
 from modelward.cli.explain_text import console_for_output
-from modelward.cli.failure import Failure
-from modelward.cli.moments import span_of
-from modelward.cli.output import As, Output, print_data
+from modelward.cli.moments import given_span
+from modelward.cli.output import As, Output, print_data, write
 from modelward.cli.report_html import report_page
 from modelward.cli.report_text import Report, print_report
 from modelward.governance.discovery import Unregistered
@@ -56,13 +55,13 @@ def report(
 
     `modelward report -A --since 52w --from /mnt/audit -o json | jq .figures.candidateToProduction`
     """
-    until = datetime.now(UTC)
-    span = _span(since)
+    span = given_span(since, "--since")
     cluster = connect(context, kubeconfig, namespace)
+    until = datetime.now(UTC)
     sources = Sources(directory, (), cluster.namespace, all_namespaces, context, kubeconfig)
     made = _report(cluster, sources, until - span, until)
     if html is not None:
-        _write(html, report_page(made))
+        write(html, report_page(made), "--html")
     if output is not Output.TABLE:
         told_of = [told(each) for each in made.unregistered]
         print_data(vars(made) | {"rows": as_documents(made.rows), "unregistered": told_of}, output)
@@ -123,22 +122,6 @@ def _unregistered(cluster: Cluster, everywhere: bool, notes: list[str]) -> tuple
     """Whoever may read the register need not be allowed to list pods: then the rest is reported all the same."""
     try:
         return unregistered(cluster, opted_in(cluster) if everywhere else (cluster.namespace,))
-    except ClusterError as error:
-        if error.status != 403:
-            raise
+    except Forbidden as error:
         notes.append(f"Unregistered workloads were not looked for: {error.message}")
         return ()
-
-
-def _span(text: str) -> timedelta:
-    try:
-        return span_of(text)
-    except ValueError as error:
-        raise Failure(f"--since {text!r} {error}.") from error
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise Failure(f"{path} cannot be written: {error.strerror}. Choose another --html.") from error

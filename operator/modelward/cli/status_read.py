@@ -8,7 +8,7 @@ from modelward.api.model import Model
 from modelward.api.resources import CONTROLLER_REVISIONS, LIFECYCLE_POLICIES
 from modelward.api.status import ModelStatus
 from modelward.cli.called import called_as
-from modelward.cli.cluster import Cluster, ClusterError, Object
+from modelward.cli.cluster import Cluster, Forbidden, Object
 from modelward.cli.reading import Unreadable, model_in, parsed
 from modelward.cli.remedies import remedy_of
 from modelward.lifecycle import policies
@@ -26,8 +26,6 @@ from modelward.lifecycle.overview import (
 )
 from modelward.lifecycle.snapshot import Policy, Problem
 from modelward.traffic.workloads import kept_policy_name
-
-FORBIDDEN = 403
 
 
 @dataclass(frozen=True)
@@ -79,9 +77,7 @@ class InForce:
         if digest not in self._known:
             try:
                 self._known[digest] = self._kept(model, digest) or self._applied(model, digest)
-            except ClusterError as error:
-                if error.status != FORBIDDEN:
-                    raise
+            except Forbidden:
                 self._known[digest] = None
         return self._known[digest]
 
@@ -94,9 +90,7 @@ class InForce:
             spec = LifecyclePolicySpec.model_validate(data.get("spec"))
         except ValueError:
             return None
-        except ClusterError as error:
-            if error.status != FORBIDDEN:
-                raise
+        except Forbidden:
             return None
         return Policy(str(data.get("name")), digest, spec) if policies.policy_digest("", spec) == digest else None
 

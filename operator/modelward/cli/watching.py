@@ -14,7 +14,6 @@ SHORTEST, LONGEST = 1.0, 30.0
 """Seconds before a connection that broke is tried again, doubled each time; the first ones, too, after a watch that told nothing."""
 
 _GONE = 410  # what happened since is no longer kept: look at all of it again
-_THROTTLED = 429
 
 Name = tuple[str, str]
 
@@ -60,7 +59,7 @@ def changes(
             since = ""
             if error.status == _GONE:
                 continue
-            if not began or (error.status and error.status != _THROTTLED and error.status < 500):
+            if not (began and error.may_pass):
                 raise
             yield Seen(dict(known), error.message)
             pause(wait)

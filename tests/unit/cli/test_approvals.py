@@ -14,7 +14,7 @@ from modelward.api.model import Model
 from modelward.api.model_approval import ModelApproval
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import ModelVersion
-from modelward.cli.cluster import ALL_NAMESPACES, ClusterError, Objects
+from modelward.cli.cluster import ALL_NAMESPACES, ClusterError, Forbidden, Objects
 from modelward.cli.main import app
 from modelward.governance import subjects
 from modelward.lifecycle import policies
@@ -68,7 +68,7 @@ class Fed:
 
     def list(self, resource: Any, namespace: str | None = None, selector: str = "") -> Objects:
         if resource.kind == "LifecyclePolicy" and "no-policies" in self.roles:
-            raise ClusterError("lifecyclepolicies.modelward.dev is forbidden.", 403)
+            raise Forbidden("lifecyclepolicies.modelward.dev is forbidden.")
         return [each for each in self._of(resource) if namespace in (None, ALL_NAMESPACES, "lending")]
 
     def create(self, resource: Any, obj: dict[str, Any]) -> dict[str, Any]:
@@ -474,9 +474,7 @@ def test_a_refusal_of_the_api_server_is_shown_as_it_is_with_the_right_to_ask_for
     run: Any, situation: Situation
 ) -> None:
     cluster = situation.cluster()
-    cluster.refusal = ClusterError(
-        "'rita' is in the group system:masters. Ask who runs the cluster for that right.", 403
-    )
+    cluster.refusal = Forbidden("'rita' is in the group system:masters. Ask who runs the cluster for that right.")
     result = run(cluster, "approve", "credit-risk", "--yes", "--subject-digest", situation.digest())
     assert result.exit_code == 1
     assert (
