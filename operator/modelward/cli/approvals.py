@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -66,7 +66,7 @@ def approvals(
     if output is not Output.TABLE:
         print_data([each.plain() for each in waiting], output)
     else:
-        _print(console_for_output(), waiting, _doubts(read), datetime.now(UTC))
+        _print(console_for_output(), waiting, _doubts(read), cluster.now())
 
 
 def age(since: datetime, now: datetime) -> str:

@@ -89,7 +89,7 @@ class Case:
         return subjects.version_subject(self.model, self.version, covers)
 
 
-def read_case(cluster: Cluster, name: str, version: str, now: datetime) -> Case:
+def read_case(cluster: Cluster, name: str, version: str) -> Case:
     """The version that is named, else the one whose rollout is in flight, else the one that the spec asks for.
 
     Raises:
@@ -115,6 +115,7 @@ def read_case(cluster: Cluster, name: str, version: str, now: datetime) -> Case:
         if (found.get("spec") or {}).get("model") == name
     )
     policy, problem = _policy(cluster, model)
+    now = cluster.now()
     if chosen == flying and status.rollout is not None:
         if policy is not None and policy.digest != status.rollout.policy_digest:
             policy, problem = None, (

@@ -131,10 +131,15 @@ def approve(
 
     `modelward approve credit-risk -n lending --role risk --exception Medium --reason "Pilot of ten clients." --expires 90d`
     """
-    now = datetime.now(UTC)
     decision = _decision(standing, override, exception, reviewed)
     wish = _Wish(
-        decision, version, role, reason, _end(expires, now), exception, _standing(standing, bound or (), expires)
+        decision,
+        version,
+        role,
+        reason,
+        _end(expires, datetime.now(UTC)),
+        exception,
+        _standing(standing, bound or (), expires),
     )
     _must_be_complete(wish)
     if yes and not subject_digest and decision is not Decision.REVIEWED:
@@ -146,7 +151,7 @@ def approve(
     cluster = connect(context, kubeconfig, namespace)
     console = console_for_output()
     approver = cluster.whoami()
-    draft = _drafted(cluster, model, wish, approver, now, console)
+    draft = _drafted(cluster, model, wish, approver, console)
     if subject_digest and subject_digest != draft.digest:
         raise Failure(
             f"what is there to decide about has digest {draft.digest}, not {subject_digest}: something has changed since; look again."
@@ -155,7 +160,7 @@ def approve(
         console.print(Text(f"\nWarning: {clean(note)}", style="yellow"), soft_wrap=True)
     if not yes and not typer.confirm(f"\n{_question(wish, model, draft)} as {approver}?"):
         raise Failure("nothing was decided.")
-    again = _drafted(cluster, model, wish, approver, datetime.now(UTC), Console(quiet=True))
+    again = _drafted(cluster, model, wish, approver, Console(quiet=True))
     if again.spec != draft.spec:
         raise Failure("what there is to decide about has changed while you looked: nothing was decided; look again.")
     created = create(cluster, {**draft.spec, "approver": approver})
@@ -275,11 +280,11 @@ def _somebody_answers() -> bool:
     return sys.stdin.isatty()
 
 
-def _drafted(cluster: Cluster, model: str, wish: _Wish, approver: str, now: datetime, console: Console) -> _Draft:
+def _drafted(cluster: Cluster, model: str, wish: _Wish, approver: str, console: Console) -> _Draft:
     """Read, show, and write down what would be decided."""
     if wish.decision in (Decision.EXCEPTION, Decision.REVIEWED):
         return _about_the_model(cluster, model, wish, console)
-    case = read_case(cluster, model, wish.version, now)
+    case = read_case(cluster, model, wish.version)
     row = _row(cluster, case, wish)
     if case.subject_of(row) != row.subject_digest:
         raise Failure(

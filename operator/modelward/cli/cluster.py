@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -52,6 +52,8 @@ TIMEOUT = 15.0
 WATCH_SECONDS = 60
 """How long one watch lasts; then another begins. A connection that a proxy drops in silence is noticed after that."""
 WATCH_CHUNK = 65536
+_UNCERTAINTY = timedelta(seconds=2)
+"""A server tells whole seconds, some time ago: within this, its clock and this machine's are the same."""
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 UNREACHABLE = 3
 """Exit code when no answer came; a script may try again then, and only then."""
@@ -107,6 +109,11 @@ class Cluster:
         self.namespace = namespace
         self._api_client = api_client
         self._timeout = timeout
+        self._ahead = timedelta()  # of this machine's clock
+
+    def now(self) -> datetime:
+        """What time it is for the server, by its latest answer: times in objects are by its clock, and this machine's may be wrong."""
+        return datetime.now(UTC) + self._ahead
 
     def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
         """One object, or None where there is none; `namespace` is the one of the command line by default."""
@@ -180,8 +187,7 @@ class Cluster:
         status, data, headers = self._exchange("GET", path, query or {}, None, timeout or self._timeout)
         if not 200 <= status < 300:
             raise _refusal(status, data, path, self.host)
-        date = headers.get("Date")
-        return Page(data.decode(errors="replace"), parsedate_to_datetime(date) if date else None)
+        return Page(data.decode(errors="replace"), _date_of(headers))
 
     @property
     def host(self) -> str:
@@ -248,11 +254,16 @@ class Cluster:
                 body=body,
                 auth_settings=["BearerToken"],
             )
-            return self._api_client.call_api(verb, url, sent, content, _request_timeout=timeout)
+            response = self._api_client.call_api(verb, url, sent, content, _request_timeout=timeout)
         except client.ApiException as error:  # the client's own name for a connection that TLS has ended
             raise self._unreachable(error.reason) from error
         except (HTTPError, OSError) as error:
             raise self._unreachable(error) from error
+        date = _date_of(response.headers)
+        if date is not None:
+            ahead = date - datetime.now(UTC)
+            self._ahead = ahead if abs(ahead) > _UNCERTAINTY else timedelta()
+        return response
 
     def _read(self, response: Any) -> bytes:
         try:
@@ -332,6 +343,15 @@ def _refusal(status: int, data: bytes, asked: Resource | str, host: str) -> Clus
     if status == 429 or status >= 500:
         return ClusterError(f"{host} is overloaded or broken: {status} {message}. Try again.", status)
     return ClusterError(f"{message}.", status)
+
+
+def _date_of(headers: Mapping[str, str]) -> datetime | None:
+    """When the server says that it gave an answer, in whole seconds."""
+    try:
+        said = parsedate_to_datetime(headers.get("Date") or "")
+    except ValueError:
+        return None
+    return said if said.tzinfo else None
 
 
 def _object(data: bytes) -> Object:

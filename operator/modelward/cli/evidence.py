@@ -2,7 +2,6 @@
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -109,18 +108,18 @@ def evidence(
     """
     limits = [*_limits(at_least, "--at-least", operator.ge), *_limits(at_most, "--at-most", operator.le)]
     validity = given_span(valid_for, "--valid-for") if valid_for else None
-    now = datetime.now(UTC)
     cluster = connect(context, kubeconfig, namespace)
     if not later_context and later_namespace in ("", cluster.namespace):
         raise typer.BadParameter("say which environment it is for, by --for or --for-context", param_hint="--for")
     called = _environment(environment) or cluster.namespace
     sources = Sources(directory, tuple(checkpoints or ()), cluster.namespace, False, context, kubeconfig)
-    trial, head = _shown(cluster, sources, read_keys(public_key or ()), model, version, called, now)
+    trial, head = _shown(cluster, sources, read_keys(public_key or ()), model, version, called)
     later = connect(later_context or context, kubeconfig, later_namespace or cluster.namespace)
     digest, notes = _digest_of_the_same_build(trial, cluster, later, model, version)
     _refuse_too_little(trial, limits, f"{version} in {called}")
     for note in notes:
         Console(stderr=True, soft_wrap=True).print(f"note: {clean(note)}", highlight=False, markup=False)
+    now = later.now()
     manifest = {
         "apiVersion": API_VERSION,
         "kind": "ModelEvaluation",
@@ -150,7 +149,7 @@ def evidence(
 
 
 def _shown(
-    cluster: Cluster, sources: Sources, keys: tuple[bytes, ...], model: str, version: str, called: str, now: datetime
+    cluster: Cluster, sources: Sources, keys: tuple[bytes, ...], model: str, version: str, called: str
 ) -> tuple[Trial, Head]:
     """What the version has shown there, and the newest record that says so.
 
@@ -162,7 +161,7 @@ def _shown(
     _refuse_what_proves_nothing(served, status, where)
     records, head = _whole_chain(collect(sources, model), where, keys)
     try:
-        return trials.trial_of(records, status, version, now), head
+        return trials.trial_of(records, status, version, cluster.now()), head
     except NothingToShow as error:
         raise Failure(f"{called} shows nothing for it: {error}. It has to be promoted there first.") from error
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Annotated
 
@@ -84,7 +84,7 @@ def history(
         print_data(steps, output)
         return
     console = console_for_output()
-    _print(console, steps, datetime.now(UTC))
+    _print(console, steps, cluster.now())
     if not audit and len(found) >= LISTED_AT_MOST:
         console.print(
             f"Steps before these are in the audit records: {called_as()} history {model} -n {cluster.namespace} --audit",

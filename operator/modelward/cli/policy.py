@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,7 +67,7 @@ def impact(
     where = ALL_NAMESPACES if all_namespaces or not namespace else namespace
     cluster = connect(context, kubeconfig, namespace)
     current = [parsed(LifecyclePolicy, found) for found in cluster.list(LIFECYCLE_POLICIES)]
-    now = datetime.now(UTC)
+    now = cluster.now()
     situations = _situations(cluster, where, [*current, *changed])
     impacts = sorted(
         (impact_of(situation, current, changed, now) for situation in situations),

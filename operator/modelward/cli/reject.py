@@ -1,6 +1,5 @@
 """`modelward reject`: a person's no, at once and without Git."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -52,7 +51,7 @@ def reject(
             f"no rollout of Model {cluster.namespace}/{model} is in flight{serving}: say which version with --version."
         )
     if not role:
-        case = read_case(cluster, model, chosen, datetime.now(UTC))
+        case = read_case(cluster, model, chosen)
         roles = [*(row.role for row in case.asked), *(demand.role for demand in case.demands())]
         role = role_to_decide_in(Rights(cluster), Decision.REJECT, "", roles, cluster.namespace, chosen)
     approver = cluster.whoami()

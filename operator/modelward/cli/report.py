@@ -1,7 +1,7 @@
 """`modelward report`: the portfolio, how well it flows, and what needs somebody's attention."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -57,9 +57,8 @@ def report(
     """
     span = given_span(since, "--since")
     cluster = connect(context, kubeconfig, namespace)
-    until = datetime.now(UTC)
     sources = Sources(directory, (), cluster.namespace, all_namespaces, context, kubeconfig)
-    made = _report(cluster, sources, until - span, until)
+    made = _report(cluster, sources, span)
     if html is not None:
         write(html, report_page(made), "--html")
     if output is not Output.TABLE:
@@ -69,9 +68,11 @@ def report(
         print_report(console_for_output(), made)
 
 
-def _report(cluster: Cluster, sources: Sources, since: datetime, until: datetime) -> Report:
+def _report(cluster: Cluster, sources: Sources, span: timedelta) -> Report:
     within = ALL_NAMESPACES if sources.all_namespaces else cluster.namespace
     models = cluster.list(MODELS, within)
+    until = cluster.now()
+    since = until - span
     notes: list[str] = []
     flow = flow_of(_records(cluster, within, sources, notes), _created(cluster.list(MODEL_VERSIONS, within)))
     figures = figures_of(flow, since, until)

@@ -1,7 +1,6 @@
 """`modelward request`: what a promotion will ask people for, ready to hand to them."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -58,7 +57,7 @@ def request(
     `modelward request credit-risk -n lending --standing`
     """
     cluster = connect(context, kubeconfig, namespace)
-    case = read_case(cluster, model, version, datetime.now(UTC))
+    case = read_case(cluster, model, version)
     console = console_for_output()
     if not case.asked:
         if case.policy_problem and not case.in_flight:

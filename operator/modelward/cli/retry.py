@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -68,7 +68,7 @@ def retry(
     """
     cluster = connect(context, kubeconfig, namespace)
     found, status = read_model(cluster, model)
-    now = datetime.now(UTC)
+    now = cluster.now()
     situation = Situation(found, status, None, now, called_as())
     failed = latch_of(situation)
     if failed is None:

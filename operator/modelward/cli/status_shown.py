@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -26,7 +25,7 @@ def show(cluster: Cluster, name: str, output: Output) -> None:
     raw = cluster.get(MODELS, name)
     if raw is None:
         raise no_model(cluster, name)
-    shown = overview(subject_of(raw, InForce(cluster)), datetime.now(UTC))
+    shown = overview(subject_of(raw, InForce(cluster)), cluster.now())
     if output is not Output.TABLE:
         print_data(shown, output)
         return
@@ -36,8 +35,9 @@ def show(cluster: Cluster, name: str, output: Output) -> None:
 
 def list_all(cluster: Cluster, where: str, output: Output) -> None:
     """All Models of a namespace, or of all of them, once."""
-    now = datetime.now(UTC)
-    rows = [row(raw, now) for raw in cluster.list(MODELS, where)]
+    models = cluster.list(MODELS, where)
+    now = cluster.now()
+    rows = [row(raw, now) for raw in models]
     if output is not Output.TABLE:
         print_data(rows, output)
         return
@@ -70,9 +70,9 @@ def _drawing(cluster: Cluster, name: str, seen: Seen, in_force: InForce, plain: 
     """Asks for what it needs now, so that drawing does not."""
     if name:
         subject = subject_of(_only(cluster, name, seen), in_force)
-        return lambda: picture(overview(subject, datetime.now(UTC)), plain=plain, problem=seen.problem)
+        return lambda: picture(overview(subject, cluster.now()), plain=plain, problem=seen.problem)
     models = list(seen.objects.values())
-    return lambda: table([row(raw, datetime.now(UTC)) for raw in models], plain=plain, problem=seen.problem)
+    return lambda: table([row(raw, cluster.now()) for raw in models], plain=plain, problem=seen.problem)
 
 
 def _write(cluster: Cluster, name: str, seen: Iterable[Seen], output: Output, console: Console) -> None:
@@ -92,7 +92,7 @@ def _write(cluster: Cluster, name: str, seen: Iterable[Seen], output: Output, co
             written[known] = raw
             if before is not None and _what_goes_on(before, output) == _what_goes_on(raw, output):
                 continue
-            now = datetime.now(UTC)
+            now = cluster.now()
             try:
                 said = overview(subject_of(raw, in_force), now)
             except Unreadable as error:  # which does not hide the others

@@ -1,5 +1,7 @@
 """Models as the API server gives them, with statuses that the decision itself has made; and a cluster that has them."""
 
+from datetime import UTC, datetime
+
 from modelward.traffic.workloads import build_kept_policy
 
 
@@ -22,6 +24,9 @@ class Fed:
 
     def __init__(self, *objects):
         self.objects = objects
+
+    def now(self):
+        return datetime.now(UTC)
 
     def get(self, resource, name, namespace=None):
         return next((o for o in self.list(resource) if o["metadata"]["name"] == name), None)

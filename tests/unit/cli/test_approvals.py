@@ -2,6 +2,7 @@
 
 import copy
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -62,6 +63,9 @@ class Fed:
         self.objects = list(objects)
         self.created: list[dict[str, Any]] = []
         self.refusal: ClusterError | None = None
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
 
     def get(self, resource: Any, name: str, namespace: str | None = None) -> dict[str, Any] | None:
         return next((each for each in self._of(resource) if each["metadata"]["name"] == name), None)

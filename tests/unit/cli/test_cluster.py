@@ -1,5 +1,7 @@
 """What the command line says when a cluster refuses, breaks, or is the pod's own."""
 
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from types import SimpleNamespace
 
 import pytest
@@ -13,16 +15,17 @@ from modelward.cli.cluster import UNREACHABLE, Cluster, ClusterError, connect
 class Faulty(client.ApiClient):
     """A client whose answer is given."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, **headers):
         super().__init__(client.Configuration(host="https://cluster.example"))
         self.answer = answer
+        self.headers = headers
 
     def call_api(self, *arguments, **named):
         if isinstance(self.answer, Exception):
             raise self.answer
         status, body = self.answer
         stream = SimpleNamespace(stream=lambda _: iter([body[:7], body[7:]]), close=lambda: None)
-        return SimpleNamespace(status=status, headers={}, read=lambda: body, response=stream)
+        return SimpleNamespace(status=status, headers=self.headers, read=lambda: body, response=stream)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +63,26 @@ def test_a_watch_that_brings_no_events_is_an_answer_of_somebody_else(line):
     with pytest.raises(ClusterError, match="answers a watch with what is no event") as failure:
         list(Cluster(Faulty((200, line)), "lending").watch(MODELS, "1"))
     assert failure.value.exit_code == UNREACHABLE
+
+
+NOTHING = (200, b'{"items": []}')
+
+
+@pytest.mark.parametrize("wrong_by", [timedelta(minutes=-10), timedelta(hours=3)], ids=["behind", "ahead"])
+def test_it_is_as_late_as_the_server_says_where_the_clock_here_is_wrong(wrong_by):
+    there = datetime.now(UTC) - wrong_by
+    cluster = Cluster(Faulty(NOTHING, Date=format_datetime(there, usegmt=True)), "lending")
+    cluster.list(MODELS)
+    assert abs(cluster.now() - there) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Date": "soon"}, {"Date": "Sun, 01 Nov 2026 09:00:00"}], ids=["none", "unreadable", "no zone"]
+)
+def test_without_the_time_of_the_server_it_is_as_late_as_here(headers):
+    cluster = Cluster(Faulty(NOTHING, **headers), "lending")
+    cluster.list(MODELS)
+    assert abs(cluster.now() - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 def test_a_pod_talks_to_its_own_cluster_in_its_own_namespace(monkeypatch, tmp_path):

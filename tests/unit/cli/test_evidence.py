@@ -1,6 +1,7 @@
 """`modelward evidence`: what is printed for the next environment, and when nothing is."""
 
 import copy
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ class Fed:
 
     def __init__(self, namespace: str, user: str, objects: list[dict[str, Any]]) -> None:
         self.namespace, self.user, self.objects = namespace, user, objects
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
 
     def get(self, resource: Any, name: str, namespace: str | None = None) -> dict[str, Any] | None:
         return next((each for each in self.list(resource) if each["metadata"]["name"] == name), None)

@@ -52,6 +52,9 @@ class Fed:
             raise Forbidden("pods is forbidden. Ask who runs the cluster for that right.")
         return self.objects.get(resource.kind, [])
 
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Any:

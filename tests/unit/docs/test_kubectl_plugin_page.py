@@ -2,7 +2,7 @@
 
 import re
 import sys
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -79,9 +79,8 @@ def blocks():
     return re.findall(r"<!-- (\w+) -->\n```console\n\$ (.*)\n((?:(?!```).*\n)*)```", text)
 
 
-class Clock(datetime):
-    @classmethod
-    def now(cls, tz=None):
+class AtNow(Fed):
+    def now(self):
         return NOW
 
 
@@ -90,9 +89,7 @@ def printed(monkeypatch, situation, command):
     monkeypatch.setattr(sys, "argv", ["kubectl-modelward"])
     monkeypatch.setattr("modelward.cli.explain_text.PIPED_WIDTH", WIDTH)
     for module in ("status", "history", "retry"):
-        monkeypatch.setattr(f"modelward.cli.{module}.connect", lambda *_: Fed(*objects))
-    for module in ("status_shown", "history", "retry"):
-        monkeypatch.setattr(f"modelward.cli.{module}.datetime", Clock)
+        monkeypatch.setattr(f"modelward.cli.{module}.connect", lambda *_: AtNow(*objects))
     words = command.removeprefix("kubectl modelward ").split()
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
