@@ -2,8 +2,9 @@
 
 The digest of a version covers all that its ModelVersion says, also how many pods it has and how large they are, which differ between a
 test and a production environment. What makes the answers must be the same: artifact and images by digest, commands, configuration,
-baseline, schema, lineage. What may differ is listed here, so that a field that a later release adds has to be the same until somebody
-decides otherwise. Values that differ by environment belong into ConfigMaps and Secrets of the same name.
+baseline, schema, lineage, and labels and annotations of the pods, by which whatever watches pods puts containers and variables into them.
+What may differ is listed here, so that a field that a later release adds has to be the same until somebody decides otherwise. Values that
+differ by environment belong into ConfigMaps and Secrets of the same name.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,8 @@ _OF_A_POD = frozenset(
         "topologySpreadConstraints",
     }
 )
+# Recommended by Kubernetes and Helm to tell objects by, no more.
+_NAMING_LABELS = ("app.kubernetes.io/", "helm.sh/chart")
 _OF_A_CONTAINER = frozenset({"resources", "imagePullPolicy"})
 _CONTAINERS = ("containers", "initContainers")
 _PINNED = "@sha256:"
@@ -55,12 +58,20 @@ def _build(spec: ModelVersionSpec) -> dict[str, Any]:
     if spec.artifact is not None:
         content["artifact"] = _without(content["artifact"], _OF_AN_ARTIFACT)
     if spec.serving is not None:
-        pods = _without(content["serving"]["template"]["spec"], _OF_A_POD)
+        template = content["serving"]["template"]
+        pods = _without(template["spec"], _OF_A_POD)
         for key in _CONTAINERS:
             if pods.get(key):
                 pods[key] = [_container(each) for each in pods[key]]
-        content["serving"] = {"template": {"spec": pods}}
+        content["serving"] = {"template": {"metadata": _metadata(template.get("metadata") or {}), "spec": pods}}
     return content
+
+
+def _metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What is empty is as if it were not there."""
+    labels = metadata.get("labels") or {}
+    telling = {name: value for name, value in labels.items() if not name.startswith(_NAMING_LABELS)}
+    return {name: value for name, value in {**metadata, "labels": telling}.items() if value}
 
 
 def _container(container: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ VERSION: dict[str, Any] = {
     "serving": {
         "replicas": 1,
         "template": {
-            "metadata": {"labels": {"team": "lending"}},
+            "metadata": {"labels": {"mesh": "on", "app.kubernetes.io/instance": "credit-test"}},
             "spec": {
                 "serviceAccountName": "models-test",
                 "containers": [
@@ -60,7 +60,11 @@ SIZED_OR_PLACED = {
     "another pull policy": (f"{SERVER}.imagePullPolicy", "Always"),
     "other nodes": (f"{POD}.nodeSelector", {"pool": "gpu"}),
     "another service account": (f"{POD}.serviceAccountName", "models-prod"),
-    "other labels of pods": ("serving.template.metadata", {"labels": {"mesh": "on"}}),
+    "another name of the installation": (
+        "serving.template.metadata.labels",
+        {"mesh": "on", "app.kubernetes.io/instance": "credit-prod", "helm.sh/chart": "credit-1.2.0"},
+    ),
+    "annotations that are none": ("serving.template.metadata.annotations", {}),
     "a deprecation": ("deprecation", {"since": "2026-12-01"}),
 }
 
@@ -87,6 +91,13 @@ ANOTHER_BUILD = {
         "spec.serving.template.spec.containers[server].env[THRESHOLD].value",
     ),
     "other arguments": (f"{SERVER}.args", ["--fast"], "spec.serving.template.spec.containers[server].args"),
+    "a label by which a proxy is put in front": ("serving.template.metadata.labels.mesh", "off", "spec.serving.template.metadata.labels.mesh"),
+    "an annotation by which variables are put in": (
+        "serving.template.metadata.annotations",
+        {"inject": "threshold"},
+        "spec.serving.template.metadata.annotations",
+    ),
+    "no labels": ("serving.template.metadata", None, "spec.serving.template.metadata.labels"),
     "one container more": (f"{POD}.containers", [{"name": "server", "image": IMAGE}], "spec.serving.template.spec.containers"),
     "another baseline": ("baseline.features.0.counts", [2, 1], "spec.baseline.features[income].counts"),
     "other builders": ("builtBy", ["mallory@example.com"], "spec.builtBy"),
