@@ -54,6 +54,11 @@ STAGE_RUNNING = "StageRunning"
 """The candidate is in its stage: pods start, the route is taken over, evidence is gathered, or the minimum duration runs.
 
 Usually nothing; the message says which, and what is lacking."""
+PODS_NOT_READY = "PodsNotReady"
+"""The candidate waits for its pods, and something is wrong with one of them: its image, its node, its start, or its readiness probe.
+
+The message says what, and until when it may be mended. What the version itself brings takes a new version, because it is immutable; a
+registry, a Secret, a ConfigMap or a node can be put right in place, and the rollout goes on by itself."""
 TRAFFIC_CHANGED = "TrafficChanged"
 """Audit records only: the split of requests changed within a stage, because pods became ready or ceased to be.
 

@@ -9,6 +9,7 @@ from modelward.diagnosis.facts import Installation, NotSeen, Object, Seen, condi
 from modelward.diagnosis.findings import Said, count, names, ok, problem, warning
 from modelward.diagnosis.operators import DEFAULT_NAMESPACE, Operator
 from modelward.governance.admission import SETTLING
+from modelward.traffic.ailments import OUT_OF_MEMORY, PULL_REASONS
 
 LEASE_EXPIRES = timedelta(seconds=30)
 """Twice the term of the Lease: whoever takes over has done so by then."""
@@ -17,8 +18,6 @@ NOTICEABLE = timedelta(seconds=5)
 _HALF = timedelta(seconds=0.5)
 SETTLED = timedelta(minutes=1)
 
-_PULL = {"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"}
-_KILLED = "OOMKilled"
 _UNUSABLE = 2
 """The operator's exit code when a file of its configuration cannot be used."""
 
@@ -69,10 +68,10 @@ def _ailment(pod: Object, found: Installation) -> tuple[str, str] | None:
     state = container.get("state") or {}
     waiting = state.get("waiting") or {}
     ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated")
-    if waiting.get("reason") in _PULL:
+    if waiting.get("reason") in PULL_REASONS:
         image = pod["spec"]["containers"][0]["image"]
         return f"cannot pull {image}: {waiting.get('message') or waiting['reason']}", f"describe pod {name}"
-    if ended and (not container.get("ready") or ended.get("reason") == _KILLED):
+    if ended and (not container.get("ready") or ended.get("reason") == OUT_OF_MEMORY):
         said = _ended(ended, container.get("restartCount", 0))
         return f"{said}{_words(found.last_words.get(name))}", f"logs {name}"
     if waiting:
@@ -87,7 +86,7 @@ def _ailment(pod: Object, found: Installation) -> tuple[str, str] | None:
 
 def _ended(ended: Mapping[str, Any], restarts: int) -> str:
     again = f", and was started again {count(restarts, 'time')}"
-    if ended.get("reason") == _KILLED:
+    if ended.get("reason") == OUT_OF_MEMORY:
         return f"was killed for want of memory{again}: raise resources.limits.memory of the chart"
     why = ": a file of its configuration cannot be used" if ended.get("exitCode") == _UNUSABLE else ""
     return f"ended with exit code {ended.get('exitCode', 'unknown')}{again}{why}"

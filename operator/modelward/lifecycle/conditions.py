@@ -97,7 +97,8 @@ def _serving(s: Snapshot, status: ModelStatus) -> Finding:
         return "False", reasons.NO_PRODUCTION_VERSION, "No version serves users yet."
     view = s.versions.get(production.version)
     if view is None or view.available == 0:
-        return "False", reasons.BACKENDS_UNAVAILABLE, f"{production.version} has no ready pod."
+        why = f": {view.problem}" if view is not None and view.problem else ""
+        return "False", reasons.BACKENDS_UNAVAILABLE, f"{production.version} has no ready pod{why}."
     if s.route is None or not s.route.accepted:
         why = s.gateway_problem or (s.route.message if s.route else "")
         message = f"{production.version} has ready pods, but no route leads to them. {why}".strip()
@@ -190,7 +191,11 @@ def _gates_passed(s: Snapshot, status: ModelStatus, gates: tuple[GateStatus, ...
         if row:
             truth: Truth = "False" if result == "Fail" else "Unknown"
             return truth, reason or row.reason, f"{row.name}: {row.message}"
-    return "True", reasons.ALL_PASSED, f"All {len(rows)} gates pass."
+    return (
+        "True",
+        reasons.ALL_PASSED,
+        f"All {len(rows)} gates pass." if len(rows) > 1 else f"Gate {rows[0].name} passes.",
+    )
 
 
 def _traffic_applied(s: Snapshot, status: ModelStatus, assessment: Assessment) -> Finding:

@@ -90,11 +90,8 @@ def users_get_no_answers(s: Situation, remedy: Remedies) -> Headline | None:
     if s.status.production is None or serving is None or serving.status != "False":
         return None
     what = f"Users get no answers since {ago(serving.last_transition_time, s.now)}: {_sentence(serving.message)}"
-    name, version = s.model.metadata.name, s.status.production.version
-    selector = f"modelward.dev/model={name},modelward.dev/version={version}"
     if serving.reason == reasons.BACKENDS_UNAVAILABLE:
-        command = f"kubectl describe pods -n {s.model.metadata.namespace} -l {selector}"
-        return Headline(Urgency.ACT, what, "Look at its pods.", command)
+        return Headline(Urgency.ACT, what, "Look at its pods.", _describe_pods(s, s.status.production.version))
     return Headline(Urgency.ACT, what, remedy(serving.reason))
 
 
@@ -161,6 +158,14 @@ def the_rollout_is_held(s: Situation, remedy: Remedies) -> Headline | None:
     return Headline(
         Urgency.ACT, what, remedy(progressing.reason), f"{s.called} explain {s.where}" if blocking(s) else ""
     )
+
+
+def its_pods_are_ailing(s: Situation, remedy: Remedies) -> Headline | None:
+    rollout, progressing = s.status.rollout, _condition(s, "Progressing")
+    if rollout is None or progressing is None or progressing.reason != reasons.PODS_NOT_READY:
+        return None
+    command = _describe_pods(s, rollout.version)
+    return Headline(Urgency.ACT, _sentence(progressing.message), remedy(progressing.reason), command)
 
 
 def a_rollout_is_under_way(s: Situation, remedy: Remedies) -> Headline | None:
@@ -233,6 +238,7 @@ SAID: tuple[Callable[[Situation, Remedies], Headline | None], ...] = (
     it_was_rolled_back,
     people_have_to_approve,
     the_rollout_is_held,
+    its_pods_are_ailing,
     a_rollout_is_under_way,
     what_serves_does_not_perform,
     something_else_is_wrong,
@@ -247,6 +253,11 @@ def latch_of(s: Situation) -> FailedVersion | None:
     return next(
         (each for each in s.status.failed if each.version == wanted.version and wanted.retry <= each.retry), None
     )
+
+
+def _describe_pods(s: Situation, version: str) -> str:
+    selector = f"modelward.dev/model={s.model.metadata.name},modelward.dev/version={version}"
+    return f"kubectl describe pods -n {s.model.metadata.namespace} -l {selector}"
 
 
 def _condition(s: Situation, kind: str) -> Condition | None:

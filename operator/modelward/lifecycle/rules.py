@@ -20,6 +20,7 @@ from modelward.api.status import (
     SwitchStatus,
     VersionReference,
 )
+from modelward.api.types import format_duration
 from modelward.governance.approvals import Answer
 from modelward.lifecycle import decisions, monitoring, register, transitions
 from modelward.lifecycle.assess import Assessment, mirror_incomplete, mismatched, rows_of
@@ -189,6 +190,8 @@ def complete_switch_when_its_version_is_ready(c: Case) -> Outcome | None:
         message = f"All traffic is back on {switch.to}: {switch.because}"
         return _moved(c, status, switch.to, reason, message, warning=switch.kind == "Rollback")
     have = f"{target.available} of {target.replicas} pods are ready" if target else "it is no longer known"
+    if target is not None and target.problem:
+        have += f": {target.problem}"
     message = f"All traffic goes to {switch.to} as soon as it is ready ({have}): {switch.because}"
     return Outcome(c.status, reasons.ROLLOUT_IN_PROGRESS, message, True)
 
@@ -274,7 +277,7 @@ def rest_when_the_requested_version_serves(c: Case) -> Outcome | None:
     remaining = tuple(f for f in c.status.failed if not (f.digest == production.digest and retry > f.retry))
     status = c.status.model_copy(update={"failed": remaining})
     if c.status.watch:
-        until = c.status.watch.until.isoformat(timespec="seconds")
+        until = _clock(c.status.watch.until)
         return Outcome(
             status, reasons.PROMOTED, f"{production.version} serves all traffic and is watched until {until}.", False
         )
@@ -329,24 +332,29 @@ def fail_when_the_pods_miss_their_deadline(c: Case) -> Outcome | None:
     run = _running(c)
     if run is None or run.rollout.stage is Stage.VALIDATION:
         return None
+    serving, view, metadata = run.candidate.spec.serving, run.candidate, c.s.model.metadata
+    due = _pods_are_due(c, run)
+    if serving is None or due is None or c.now < due:
+        return None
+    why = f": {view.problem}" if view.problem else ""
+    selector = f"modelward.dev/model={metadata.name},modelward.dev/version={view.version}"
+    message = (
+        f"{view.available} of {view.replicas} pods of {view.version} were ready within"
+        f" {format_duration(serving.progress_deadline)}{why}. See `kubectl describe pods -n {metadata.namespace} -l {selector}`."
+    )
+    return _latched(c, run, reasons.PROGRESS_DEADLINE_EXCEEDED, message)
+
+
+def _pods_are_due(c: Case, run: Running) -> datetime | None:
+    """When the pods of a candidate have to be ready; None while they are, or while it gets traffic, which some of them answer."""
+    serving, deployment, traffic = run.candidate.spec.serving, run.candidate.deployment, c.status.traffic
     began = run.rollout.traffic_since is not None
     if run.candidate.ready or (began and run.candidate.available > 0) or _serves_the_stage(c, run):
         return None  # what still gets traffic was ready until now: its time counts from when that ends
-    serving, deployment, traffic = run.candidate.spec.serving, run.candidate.deployment, c.status.traffic
-    if serving is None:
-        return None
     anchors = [run.rollout.stage_entered_at, run.rollout.step_entered_at]
     anchors += [deployment.created_at] if deployment else []
     anchors += [traffic.changed_at] if traffic else []
-    if c.now < max(anchors) + serving.progress_deadline:
-        return None
-    seconds = int(serving.progress_deadline.total_seconds())
-    why = f" ({run.candidate.problem})" if run.candidate.problem else ""
-    message = (
-        f"{run.candidate.available} of {run.candidate.replicas} pods of {run.candidate.version} were ready within"
-        f" {seconds} s{why}: see `kubectl describe pods -l modelward.dev/version={run.candidate.version}`."
-    )
-    return _latched(c, run, reasons.PROGRESS_DEADLINE_EXCEEDED, message)
+    return max(anchors) + (serving.progress_deadline if serving else timedelta())
 
 
 def roll_back_on_a_failed_gate(c: Case) -> Outcome | None:
@@ -386,10 +394,13 @@ def hold_until_the_pods_are_ready(c: Case) -> Outcome | None:
     view = run.candidate
     why = f": {view.problem}" if view.problem else ""
     message = f"{view.version}: {view.available} of {view.replicas} pods are ready{why}."
+    due = _pods_are_due(c, run)
+    if due is not None:
+        message += f" {view.version} fails unless all are by {_clock(due)}."
     status = c.status
     if run.rollout.traffic_since is not None and not _serves_the_stage(c, run):
         status = transitions.note_traffic(status, None)  # without traffic no time counts
-    return Outcome(status, reasons.STAGE_RUNNING, message, True)
+    return Outcome(status, reasons.PODS_NOT_READY if view.problem else reasons.STAGE_RUNNING, message, True)
 
 
 def hold_until_traffic_is_in_force(c: Case) -> Outcome | None:
@@ -429,7 +440,7 @@ def pause_or_roll_back_when_evidence_stays_away(c: Case) -> Outcome | None:
     deadline = run.policy.spec.on_unknown.deadline
     if c.now < rollout.unknown_since + deadline:
         return None
-    message = f"gate {unknown.name} has had no evidence for {int(deadline.total_seconds())} s: {unknown.message}"
+    message = f"gate {unknown.name} has had no evidence for {format_duration(deadline)}: {unknown.message}"
     if run.policy.spec.on_unknown.then is UnknownAction.ROLLBACK:
         unsafe = _unsafe_to_give_back(c, run.rollout)
         if unsafe is not None:
@@ -472,7 +483,7 @@ def wait_for_the_minimum_duration(c: Case) -> Outcome | None:
     if run is None or c.now >= minimum_over(run.stages, run.rollout):
         return None
     over = minimum_over(run.stages, run.rollout)
-    text = f"{_stage_sentence(run)} It stays there until {over.isoformat(timespec='seconds')} at the least."
+    text = f"{_stage_sentence(run)} It stays there until {_clock(over)} at the least."
     return Outcome(c.status, reasons.STAGE_RUNNING, text, True, check_at=over)
 
 
@@ -507,7 +518,7 @@ def wait_for_approval(c: Case) -> Outcome | None:
     if c.s.trust.problem is not None:
         message += f" No approval is counted now: {c.s.trust.problem}."
     else:
-        message += f" To decide: `modelward approve {c.s.model.metadata.name}`; status.pendingApprovals says on what."
+        message += f" To decide: `modelward approve {c.s.model.metadata.name} -n {c.s.model.metadata.namespace}`; status.pendingApprovals says on what."
     return Outcome(c.status, reasons.AWAITING_APPROVAL, message, False)
 
 
@@ -541,7 +552,7 @@ def advance(c: Case) -> Outcome | None:
     status = transitions.enter_stage(c.status, c.now, stage, inherited)
     message = f"{rollout.version} enters {stage}."
     if inherited:
-        message += f" Its shadow as a challenger since {inherited.entered_at.isoformat(timespec='seconds')} counts."
+        message += f" Its shadow as a challenger since {_clock(inherited.entered_at)} counts."
     return _moved(c, status, rollout.version, reasons.STAGE_ENTERED, message)
 
 
@@ -754,6 +765,10 @@ def _serves_the_stage(c: Case, run: Running) -> bool:
         return False
     entries = traffic.mirrors if run.rollout.stage is Stage.SHADOW else traffic.weights
     return any(entry.version == run.rollout.version for entry in entries)
+
+
+def _clock(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _stage_sentence(run: Running) -> str:

@@ -41,7 +41,7 @@ class VersionView:
     baseline_problem: str | None = None
     deployment: DeploymentView | None = None
     service_exists: bool = False
-    problem: str | None = None  # why its pods cannot be made, in the words of the API server
+    problem: str | None = None  # why its pods cannot be made, or do not become ready, in the words of the API server
     status: VersionStatus | None = None
     evidence: Evidence | None = None
     monitoring: Evidence | None = None  # what its monitoring in production has gathered

@@ -46,7 +46,7 @@ from modelward.governance.approvals import Trust
 from modelward.governance.register import evaluations_asked_for
 from modelward.lifecycle import evidence as evidence_of
 from modelward.lifecycle import policies
-from modelward.lifecycle.assess import Subject, answered_as, due, subjects
+from modelward.lifecycle.assess import Subject, answered_as, due, subjects, wanted_series
 from modelward.lifecycle.baselines import baseline_in
 from modelward.lifecycle.evidence import Evidence
 from modelward.lifecycle.snapshot import DeploymentView, Policy, Problem, RouteView, Snapshot, VersionView
@@ -59,6 +59,7 @@ from modelward.runtime.kube import KubeApi, Object
 from modelward.runtime.trust import KEPT_SECONDS, TrustReader
 from modelward.stats.readings import PodTarget, QueryAnswer, Reading
 from modelward.traffic import gateway, service
+from modelward.traffic.ailments import ailment_of
 from modelward.traffic.names import MANAGED_BY, MODEL_LABEL, VERSION_LABEL, child_name, version_of
 from modelward.traffic.workloads import DIGEST_ANNOTATION, KEPT_LABEL
 
@@ -133,6 +134,7 @@ class Observer:
         unreadable = _unreadable(raw_versions)
         readable = {version: found for version, found in raw_versions.items() if version not in unreadable}
         versions = _versions(model, readable, revisions, deployed, served, refused)
+        versions = await self._with_ailments(model, versions, refused)
         offered, broken = self._offered()
         policy, policy_problem = await self._policy(model, offered, broken)
         view = _route_view(model, route, served.get(""))
@@ -367,6 +369,21 @@ class Observer:
         ]
         return tuple(f"{space}/{name}" for space, name in named if self.cache.get(MODELS, space, name) is None)
 
+    async def _with_ailments(
+        self, model: Model, versions: dict[str, VersionView], refused: Collection[str]
+    ) -> dict[str, VersionView]:
+        """With what the pods themselves tell of versions that lack some: a Deployment says no more than that it waits."""
+        lacking = [
+            version
+            for version, view in versions.items()
+            if view.deployment and view.deployment.available < view.deployment.desired and version not in refused
+        ]
+        if not lacking:
+            return versions
+        pods = await self.kube.list(PODS, model.metadata.namespace, f"{MODEL_LABEL}={model.metadata.name}")
+        told = {version: ailment_of(pods, version, self.clock.now()) for version in lacking}
+        return {version: replace(view, problem=told.get(version) or view.problem) for version, view in versions.items()}
+
     async def _with_readings(self, s: Snapshot) -> Snapshot:
         """Look at the pods of every version whose look is due, and of what they are compared with."""
         judged = subjects(s)
@@ -376,7 +393,7 @@ class Observer:
         serving = s.model.spec.serving
         if not looked_at or serving is None:
             return replace(s, answers=answers)
-        wanted = _wanted_series(looked_at)
+        wanted = wanted_series(looked_at)
         at = s.now.timestamp()
         pods = await self.kube.list(PODS, s.model.metadata.namespace, f"{MODEL_LABEL}={s.model.metadata.name}")
         readings = await asyncio.gather(
@@ -604,15 +621,6 @@ def _route_view(model: Model, route: Object | None, switched: Object | None) -> 
     if serving is not None and serving.route is not None:
         return gateway.read(model, route) if route else None
     return service.read(model, switched) if switched else None
-
-
-def _wanted_series(looked_at: Iterable[Subject]) -> dict[str, tuple[str, ...]]:
-    wanted: dict[str, set[str]] = {}
-    for subject in looked_at:
-        wanted.setdefault(subject.version, set()).update(evidence_of.candidate_series(subject.gates))
-        if subject.incumbent:
-            wanted.setdefault(subject.incumbent, set()).update(evidence_of.incumbent_series(subject.gates))
-    return {version: tuple(sorted(series)) for version, series in wanted.items()}
 
 
 def _targets(pods: Iterable[Object], version: str) -> list[PodTarget]:

@@ -169,7 +169,7 @@ async def test_pods_that_never_become_ready_are_latched_after_their_deadline(kub
     await world.settle()
     (latched,) = (await world.status()).failed
     assert (latched.version, latched.reason) == ("v2", "ProgressDeadlineExceeded")
-    assert "0 of 2 pods of v2 were ready within 120 s" in latched.message
+    assert "0 of 2 pods of v2 were ready within 2m" in latched.message
     assert 120 <= (latched.at - began).total_seconds() < 150
     assert (await world.condition("Ready"))[:2] == ("False", "RolledBack")
     assert set(await world.deployments()) == {"scorer-v1"}

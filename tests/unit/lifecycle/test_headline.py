@@ -35,6 +35,12 @@ def canary(under: Any = None, **changes: Any) -> Given:
     return model().under(chosen).serving("v7").canary("v8", **changes).trusts()
 
 
+def starting() -> Given:
+    """v8 has just come to Shadow, and no request is mirrored to it yet."""
+    given = model().serving("v7").shadow("v8", stage_entered_at=NOW, step_entered_at=NOW, traffic_since=None).trusts()
+    return given.traffic({"v7": 100})
+
+
 CASES: dict[str, tuple[Given, Urgency, str, str]] = {
     "a rollout that waits for approval names role, stage and command": (
         canary(ASKS).gate("errors", "Pass", **PASSES),
@@ -47,6 +53,18 @@ CASES: dict[str, tuple[Given, Urgency, str, str]] = {
         Urgency.ACT,
         "No ModelApproval is counted: a policy was edited.",
         "[remedy of AdmissionNotInPlace]",
+    ),
+    "a pod that cannot start needs somebody, and the sentence says why and until when": (
+        starting().version("v8", ready=0, problem="pod v8-1 cannot pull r.example/v8: not found"),
+        Urgency.ACT,
+        "v8: 0 of 2 pods are ready: pod v8-1 cannot pull r.example/v8: not found. v8 fails unless all are by 2026-11-21 12:10:00 UTC.",
+        "[remedy of PodsNotReady] kubectl describe pods -n lending -l modelward.dev/model=credit-risk,modelward.dev/version=v8",
+    ),
+    "pods that are only starting are waited for": (
+        starting().version("v8", ready=0),
+        Urgency.WAIT,
+        "v8: 0 of 2 pods are ready. v8 fails unless all are by 2026-11-21 12:10:00 UTC.",
+        "Nothing to do",
     ),
     "an undecided gate goes on by itself": (
         canary(weight=50).gate("errors", "Inconclusive", "about 1,300 more requests needed, 25 minutes at this rate"),

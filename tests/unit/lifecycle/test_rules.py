@@ -236,7 +236,12 @@ CASES: dict[str, Case] = {
         rules.fail_when_the_pods_miss_their_deadline,
         model().serving("v7").shadow("v8", traffic_since=None).version("v8", ready=0, problem="quota exceeded").traffic({"v7": 100}),
         weights(v7=100) & mirrors() & latched("v8")
-        & announces("RolledBack", "0 of 2 pods of v8 were ready within 600 s (quota exceeded): see `kubectl describe pods", warning=True),
+        & announces(
+            "RolledBack",
+            "0 of 2 pods of v8 were ready within 10m: quota exceeded. See `kubectl describe pods -n lending"
+            " -l modelward.dev/model=credit-risk,modelward.dev/version=v8`",
+            warning=True,
+        ),
     ),
     "one pod of two is not ready, either": Case(
         rules.fail_when_the_pods_miss_their_deadline,
@@ -364,7 +369,8 @@ CASES: dict[str, Case] = {
         rules.hold_until_the_pods_are_ready,
         model().serving("v7").shadow("v8", stage_entered_at=NOW, step_entered_at=NOW, traffic_since=None)
         .version("v8", ready=0, problem="image: Required value").traffic({"v7": 100}),
-        says("Progressing", "image: Required value"),
+        condition("Progressing", True, "PodsNotReady")
+        & says("Progressing", "v8: 0 of 2 pods are ready: image: Required value. v8 fails unless all are by 2026-11-21 12:10:00 UTC."),
     ),
     "a canary that loses its last pod gets no weight and some time": Case(
         rules.hold_until_the_pods_are_ready,
@@ -399,13 +405,13 @@ CASES: dict[str, Case] = {
     "evidence that stays away past the deadline pauses": Case(
         rules.pause_or_roll_back_when_evidence_stays_away,
         model().serving("v7").canary("v8", unknown_since=NOW - timedelta(hours=2)).gate("errors", "Unknown", "no pod could be read"),
-        weights(v7=90, v8=10) & condition("Progressing", False, "Paused") & announces("Paused", "has had no evidence for 7200 s: no pod could be read", warning=True),
+        weights(v7=90, v8=10) & condition("Progressing", False, "Paused") & announces("Paused", "has had no evidence for 2h: no pod could be read", warning=True),
     ),
     "evidence that stays away past the deadline rolls back where the policy says so": Case(
         rules.pause_or_roll_back_when_evidence_stays_away,
         model().under(policy(spec__onUnknown={"deadline": "2h", "then": "Rollback"})).serving("v7")
         .canary("v8", unknown_since=NOW - timedelta(hours=2)).gate("errors", "Unknown"),
-        weights(v7=100) & latched("v8") & announces("RolledBack", "no evidence for 7200 s", warning=True),
+        weights(v7=100) & latched("v8") & announces("RolledBack", "no evidence for 2h", warning=True),
     ),
     "a pause ends by itself when evidence comes": Case(
         rules.pause_or_roll_back_when_evidence_stays_away,
@@ -435,7 +441,7 @@ CASES: dict[str, Case] = {
     "a stage lasts its minimum whatever the gates say": Case(
         rules.wait_for_the_minimum_duration,
         model().serving("v7").canary("v8", traffic_since=NOW - timedelta(minutes=9)).gate("errors", "Pass"),
-        weights(v7=90, v8=10) & says("Progressing", "It stays there until 2026-11-21T12:01:00+00:00 at the least") & looks_again_within(minutes=1),
+        weights(v7=90, v8=10) & says("Progressing", "It stays there until 2026-11-21 12:01:00 UTC at the least") & looks_again_within(minutes=1),
     ),
     # What the register has to hold.
     "a document that the policy asks for holds every increase of traffic": Case(

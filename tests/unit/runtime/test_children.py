@@ -54,6 +54,7 @@ class Cluster:
 
     def __init__(self, **serving: Any) -> None:
         self.kube, self.cache, self.clock = FakeKube(), Cache(), FakeClock()
+        self.unready: set[str] = set()  # Deployments whose pods never become ready
         self.put(
             LIFECYCLE_POLICIES,
             "low",
@@ -99,7 +100,7 @@ class Cluster:
                 obj["metadata"].setdefault("creationTimestamp", "2026-01-01T00:00:01Z")
                 obj["metadata"].setdefault("uid", f"uid-{name}")
                 if resource == DEPLOYMENTS:
-                    obj["status"] = {"availableReplicas": obj["spec"]["replicas"]}
+                    obj["status"] = {"availableReplicas": 0 if name in self.unready else obj["spec"]["replicas"]}
                 if resource == HTTP_ROUTES:
                     said = [{"type": kind, "status": "True"} for kind in ("Accepted", "ResolvedRefs")]
                     obj["status"] = {"parents": [{"conditions": said}]}
