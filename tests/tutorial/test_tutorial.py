@@ -37,6 +37,7 @@ def shell() -> Iterator[Shell]:
             lifecycle.down()
 
 
+@pytest.mark.timeout(0)  # each command has a limit of its own
 def test_every_command_of_the_tutorial_does_what_the_page_says(shell: Shell) -> None:
     for command in commands(PAGE.read_text("utf-8")):
         began = monotonic()
