@@ -147,15 +147,17 @@ def _print(console: Console, plans: Iterable[ModelPlan]) -> None:
 
 def _table(each: ModelPlan) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("  STAGE", "FROM", "LEAST", "USERS", "GATES", "APPROVALS TO GO ON"):
-        table.add_column(column)
+    asks = any(stage.approvals for stage in each.stages)
+    for column in ("  STAGE", "FROM", "LEAST", "USERS", "GATES", *(["APPROVALS TO GO ON"] if asks else [])):
+        table.add_column(column, overflow="fold")
     for stage in each.stages:
+        approvals = [escape("\n".join(map(approval, stage.approvals)))] if asks else []
         table.add_row(
             f"  {stage.name}",
             f"+{format_duration(stage.starts_after)}",
             format_duration(stage.least) if stage.least else "",
             users(stage),
             escape("\n".join(stage.gates)),
-            escape("\n".join(map(approval, stage.approvals))),
+            *approvals,
         )
     return table

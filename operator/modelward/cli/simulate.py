@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from modelward.api import reasons
 from modelward.api.lifecycle_policy import LifecyclePolicy
 from modelward.api.model_version import Baseline
 from modelward.api.types import format_duration
@@ -26,6 +27,7 @@ from modelward.manifests.portfolio import gathered
 from modelward.simulation import prometheus, recording
 from modelward.simulation.recording import Recording, Unusable
 from modelward.simulation.replay import Outcome, replay
+from modelward.simulation.world import Step
 
 _LARGEST = 512 * 1024 * 1024
 _ANSWER_SECONDS = 60.0
@@ -177,9 +179,9 @@ def _print(console: Console, outcome: Outcome) -> None:
     asked = outcome.steps[0].at if outcome.steps else outcome.began
     for step in outcome.steps:
         style = "red" if step.warning else ""
-        weight = "" if step.weight is None else f"{step.weight} %"
+        stage, weight = _where(step)
         after = format_duration(step.at - asked)
-        table.add_row(_clock(step.at), after, step.stage, weight, step.reason, escape(step.message), style=style)
+        table.add_row(_clock(step.at), after, stage, weight, step.reason, escape(step.message), style=style)
     console.print(table)
     for left_out in outcome.left_out:
         console.print(f"Not replayed: {escape(left_out)}.")
@@ -190,6 +192,13 @@ def _print(console: Console, outcome: Outcome) -> None:
                 " does with more of them is taken to be the same."
             )
     console.print(f"\n[bold]{escape(verdict_of(outcome))}[/]")
+
+
+def _where(step: Step) -> tuple[str, str]:
+    """Stage and share of the candidate; those of the Model are the incumbent's again once it has been rolled back."""
+    if step.reason == reasons.ROLLED_BACK:
+        return "Latched", "0 %"
+    return step.stage, "" if step.weight is None else f"{step.weight} %"
 
 
 def _clock(at: datetime) -> str:

@@ -133,7 +133,7 @@ def _plan(s: Snapshot, statuses: Mapping[Key, ModelStatus] | None, key: Key) -> 
 
 def _notes(s: Snapshot, status: ModelStatus, *, known: bool) -> Iterator[str]:
     if not known:
-        yield "what serves now is not known without --cluster: another version is taken to"
+        yield "what serves now is not known without --cluster: the plan is for a Model that another version serves"
     rollout = status.rollout
     if rollout is not None and rollout.version != s.requested:
         yield f"the rollout of {rollout.version}, now in {rollout.stage}, would end without a verdict"
