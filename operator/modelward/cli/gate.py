@@ -50,13 +50,19 @@ def gate(
         str, typer.Option("--version", help="The version that was committed.", autocompletion=version_names)
     ],
     goal: Annotated[
-        Goal, typer.Option("--for", help="The stage that it has to come to.", case_sensitive=False)
+        Goal,
+        typer.Option(
+            "--for",
+            help="Where it has to come to: Validation, Shadow, Canary or Production.",
+            metavar="STAGE",
+            case_sensitive=False,
+        ),
     ] = Goal.PRODUCTION,
     wait: Annotated[str, typer.Option("--wait", help="The longest time to wait, such as 30m or 2h.")] = "30m",
-    wait_for_people: Annotated[
+    no_wait_for_people: Annotated[
         bool,
-        typer.Option("--wait-for-people/--no-wait-for-people", help="Go on waiting while somebody has to approve."),
-    ] = True,
+        typer.Option("--no-wait-for-people", help="End with 4 where a person has to decide, in place of waiting."),
+    ] = False,
     output: As = Output.TABLE,
     namespace: Namespace = "",
     context: Context = "",
@@ -85,7 +91,7 @@ def gate(
             print_next({"at": datetime.now(UTC), "version": version, **vars(arrival)}, output)
         else:
             console.print(_line(arrival, version), style=_STYLES[arrival.state], soft_wrap=True, highlight=False)
-        if arrival.state is State.WAITS_FOR_A_PERSON and not wait_for_people:
+        if arrival.state is State.WAITS_FOR_A_PERSON and no_wait_for_people:
             raise typer.Exit(WAITS_FOR_A_PERSON)
         if arrival.state in _EXIT_CODES:
             raise typer.Exit(_EXIT_CODES[arrival.state])

@@ -83,6 +83,14 @@ def test_every_option_has_help(name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_the_names_of_options_are_whole_on_80_columns(name):
+    result = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "80"})
+    cut = [option for each in COMMANDS[name].params for option in each.opts if f" {option} " not in result.output]
+    assert result.exit_code == 0
+    assert [option for option in cut if option.startswith("-")] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_the_form_of_what_is_printed_is_asked_for_in_one_way(name):
     options = {each.name: each for each in COMMANDS[name].params if isinstance(each, TyperOption)}
     forms = options.pop("output", None)
