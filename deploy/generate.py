@@ -4,7 +4,6 @@
 """
 
 import argparse
-import difflib
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 
 from cluster import binaries
+from modelward.api.generated import write_or_compare
 
 FOLDER = Path(__file__).resolve().parent / "kustomize"
 CHART = FOLDER.parents[1] / "charts" / "modelward"
@@ -38,17 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; print differences and exit with 1 if any")
     wanted = files()
     superfluous = {path for path in FOLDER.rglob("*") if path.is_file()} - wanted.keys()
-    if not parser.parse_args(arguments).check:
-        for path, text in wanted.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        for path in superfluous:
-            path.unlink()
-        return 0
-    differences = [line for path, text in wanted.items() for line in _difference(path, text)]
-    differences += [f"{path.relative_to(FOLDER)} is not generated\n" for path in sorted(superfluous)]
-    sys.stdout.writelines(differences)
-    return 1 if differences else 0
+    return write_or_compare(wanted, parser.parse_args(arguments).check, superfluous)
 
 
 @cache
@@ -141,14 +131,6 @@ def _without_helm(value: Any) -> Any:
 
 def _text(manifests: Sequence[Manifest]) -> str:
     return _NOTE + yaml.safe_dump_all(manifests, sort_keys=False, allow_unicode=True, width=140)
-
-
-def _difference(path: Path, text: str) -> list[str]:
-    found = path.read_text(encoding="utf-8") if path.exists() else ""
-    name = str(path.relative_to(FOLDER))
-    return list(
-        difflib.unified_diff(found.splitlines(keepends=True), text.splitlines(keepends=True), name, "generated")
-    )
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Argo CD reads them from its ConfigMap `argocd-cm` only. They are written for the chart, whose ConfigMap somebody merges into it, and
 as a fragment of `argocd-cm` for kubectl and kustomize. ``python -m deploy.health_checks`` writes both; with ``--check`` it writes
-nothing, names the files that differ, and exits with 1 if any does.
+nothing, prints how the files differ, and exits with 1 if they do.
 """
 
 import argparse
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from modelward.api.generated import write_or_compare
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 GROUP = "modelward.dev"
@@ -24,22 +26,10 @@ _NOTE = "# Written by `python -m deploy.health_checks` from resource_customizati
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the files, or compare them; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m deploy.health_checks", description="Write the health checks.")
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; name what differs, exit with 1 if any does"
-    )
+    parser.add_argument("--check", action="store_true", help="write nothing; print differences and exit with 1 if any")
     wanted = files()
     superfluous = {path for folder in (CHART_COPY, FRAGMENT) for path in folder.glob("*")} - wanted.keys()
-    differing = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
-    if parser.parse_args(arguments).check:
-        for path in sorted([*differing, *superfluous]):
-            print(f"{path.relative_to(REPOSITORY)} is not what resource_customizations says: run `make generate`")
-        return 1 if differing or superfluous else 0
-    for path in differing:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(wanted[path], encoding="utf-8")
-    for path in superfluous:
-        path.unlink()
-    return 0
+    return write_or_compare(wanted, parser.parse_args(arguments).check, superfluous)
 
 
 def files() -> Mapping[Path, str]:

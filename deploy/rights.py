@@ -1,6 +1,6 @@
 """The rights that the chart gives to the operator, as data for `modelward doctor`: the chart is their only source.
 
-``python -m deploy.rights`` writes the file; with ``--check`` it writes nothing, says if the file is otherwise, and exits with 1 then.
+``python -m deploy.rights`` writes the file; with ``--check`` it writes nothing, prints how it differs, and exits with 1 if it does.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from deploy.generate import rendered
+from modelward.api.generated import write_or_compare
 
 FILE = Path(__file__).resolve().parents[1] / "operator" / "modelward" / "diagnosis" / "rights.yaml"
 _NOTE = "# Written by `python -m deploy.rights` from charts/modelward; edit templates/_rights.tpl instead.\n"
@@ -25,15 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m deploy.rights", description="Write what rights the operator needs."
     )
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the file would change")
-    wanted = text()
-    if not parser.parse_args(arguments).check:
-        FILE.write_text(wanted, encoding="utf-8")
-        return 0
-    if FILE.exists() and FILE.read_text("utf-8") == wanted:
-        return 0
-    print(f"{FILE.name} is not what the chart gives: python -m deploy.rights")
-    return 1
+    parser.add_argument("--check", action="store_true", help="write nothing; print differences and exit with 1 if any")
+    return write_or_compare({FILE: text()}, parser.parse_args(arguments).check)
 
 
 def text() -> str:

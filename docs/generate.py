@@ -7,7 +7,6 @@ second toolchain, and neither shows defaults of nested objects or the rules besi
 """
 
 import argparse
-import difflib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -19,6 +18,7 @@ import yaml
 from typer.core import TyperGroup, TyperOption
 
 from modelward.api.gates import Gate
+from modelward.api.generated import write_or_compare
 from modelward.api.schema import KINDS, Kind, Schema, custom_resource_definition, structural
 from modelward.api.types import API_VERSION
 from modelward.cli.main import app
@@ -44,15 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the files, or compare them; the exit code."""
     parser = argparse.ArgumentParser(prog="python docs/generate.py", description="Write what the docs take from code.")
     parser.add_argument("--check", action="store_true", help="write nothing; print differences and exit with 1 if any")
-    wanted = pages()
-    if not parser.parse_args(arguments).check:
-        for path, text in wanted.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        return 0
-    differences = [line for path, text in wanted.items() for line in _difference(path, text)]
-    sys.stdout.writelines(differences)
-    return 1 if differences else 0
+    return write_or_compare(pages(), parser.parse_args(arguments).check)
 
 
 @cache
@@ -275,14 +267,6 @@ def _paragraphs(text: str) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
-
-
-def _difference(path: Path, text: str) -> list[str]:
-    found = path.read_text(encoding="utf-8") if path.exists() else ""
-    name = str(path.relative_to(FOLDER.parent))
-    return list(
-        difflib.unified_diff(found.splitlines(keepends=True), text.splitlines(keepends=True), name, "generated")
-    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from one to the other.
 """
 
 import argparse
-import difflib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import yaml
 from pydantic.json_schema import GenerateJsonSchema
 
+from modelward.api.generated import write_or_compare
 from modelward.api.lifecycle_policy import LifecyclePolicy
 from modelward.api.model import Model
 from modelward.api.model_approval import ModelApproval
@@ -219,22 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = {
         directory / f"{GROUP}_{kind.plural}.yaml": rendered(kind) for directory in options.directories for kind in KINDS
     }
-    if not options.check:
-        for path, text in wanted.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        return 0
-    differences = [line for path, text in wanted.items() for line in _difference(path, text)]
-    sys.stdout.writelines(differences)
-    return 1 if differences else 0
-
-
-def _difference(path: Path, text: str) -> list[str]:
-    found = path.read_text(encoding="utf-8") if path.exists() else ""
-    lines = difflib.unified_diff(
-        found.splitlines(keepends=True), text.splitlines(keepends=True), str(path), "generated"
-    )
-    return list(lines)
+    return write_or_compare(wanted, options.check)
 
 
 def _printer_column(column: Column) -> Schema:

@@ -11,7 +11,6 @@ compares), and the operator compares what is in force with them, because an appr
 """
 
 import argparse
-import difflib
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -20,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from modelward.api.generated import write_or_compare
 from modelward.api.types import GROUP
 
 Object = dict[str, Any]
@@ -139,16 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("--check", action="store_true", help="write nothing; print differences and exit with 1 if any")
     options = parser.parse_args(arguments)
-    wanted = rendered()
-    if not options.check:
-        options.file.write_text(wanted, encoding="utf-8")
-        return 0
-    found = options.file.read_text(encoding="utf-8") if options.file.exists() else ""
-    differences = list(
-        difflib.unified_diff(found.splitlines(True), wanted.splitlines(True), str(options.file), "generated")
-    )
-    sys.stdout.writelines(differences)
-    return 1 if differences else 0
+    return write_or_compare({options.file: rendered()}, options.check)
 
 
 # The rules.
