@@ -21,71 +21,101 @@ MARKUP: Final = "markdown"
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a command is, as `module:name` of a function or of a Typer with commands of its own, and the first line of its help."""
+    """Where a command is, as `module:name` of a function or of a Typer with commands of its own, the first line of its help, and the
+    heading below which `--help` lists it."""
 
     where: str
     summary: str
+    heading: str
 
+
+ON_CALL, DECISIONS, BEFORE, PROOF, ITSELF = (
+    "On call",
+    "Decisions of people",
+    "Before the merge, and in pipelines",
+    "Portfolio and proof",
+    "This command",
+)
 
 TABLE = {
     "status": Entry(
         "status:status",
         "Say what goes on with a Model and what to do; or with all Models, those that need somebody first.",
+        ON_CALL,
     ),
+    "explain": Entry("explain:explain", "Show why a version was let go on, was held, or failed.", ON_CALL),
     "history": Entry(
-        "history:history", "Say what happened to a Model, newest first: what, when, after how long, who, and why."
+        "history:history",
+        "Say what happened to a Model, newest first: what, when, after how long, who, and why.",
+        ON_CALL,
     ),
-    "explain": Entry("explain:explain", "Show why a version was let go on, was held, or failed."),
-    "retry": Entry("retry:retry", "Print the one line to commit so that a version that failed is tried again."),
+    "retry": Entry(
+        "retry:retry", "Print the one line to commit so that a version that failed is tried again.", ON_CALL
+    ),
+    "doctor": Entry(
+        "doctor:doctor", "Look for what is wrong with an installation, and say how to put it right.", ON_CALL
+    ),
     "approvals": Entry(
-        "approvals:approvals", "List what waits for approval, in which role, and whether you may give it."
+        "approvals:approvals", "List what waits for approval, in which role, and whether you may give it.", DECISIONS
     ),
     "request": Entry(
         "request:request",
         "Print which approvals a version lacks or will lack, who may give them, and what to hand to them.",
+        DECISIONS,
     ),
-    "approve": Entry("approve:approve", "Approve a version, after a look at what that means."),
-    "reject": Entry("reject:reject", "Reject a version: stop its rollout, or take it out of production, and bar it."),
-    "impact": Entry(
-        "impact:impact",
-        "Say what is affected: every version, Model and consumer that something reaches, and by which path.",
+    "approve": Entry("approve:approve", "Approve a version, after a look at what that means.", DECISIONS),
+    "reject": Entry(
+        "reject:reject", "Reject a version: stop its rollout, or take it out of production, and bar it.", DECISIONS
     ),
-    "discover": Entry(
-        "discover:discover_workloads", "List what looks like an inference server, and that no Model stands for."
-    ),
-    "report": Entry(
-        "report:report",
-        "Report on the portfolio: every Model, how well candidates flow to production, and what needs attention.",
-    ),
-    "baseline": Entry(
-        "baseline:baseline", "Record the training distributions of a model, for its ModelVersion and its server."
-    ),
-    "lint": Entry("lint:lint", "Say what is wrong with manifests before they are merged. It needs no cluster."),
+    "lint": Entry("lint:lint", "Say what is wrong with manifests before they are merged. It needs no cluster.", BEFORE),
     "plan": Entry(
         "plan:plan",
         "Say what merging manifests would do: stages, gates, approvals and by whom, the least time, and who meets the candidate when.",
+        BEFORE,
+    ),
+    "policy": Entry("policy:policy", "Look at LifecyclePolicies before they are applied.", BEFORE),
+    "simulate": Entry(
+        "simulate:simulate",
+        "Say when a policy would have promoted, paused or rolled back, by what was recorded.",
+        BEFORE,
     ),
     "gate": Entry(
-        "gate:gate", "Wait in a pipeline until a version has come to a stage, and say what happens meanwhile."
+        "gate:gate", "Wait in a pipeline until a version has come to a stage, and say what happens meanwhile.", BEFORE
     ),
     "evidence": Entry(
         "evidence:evidence",
         "Print what a version has shown in one environment, as a ModelEvaluation that a gate of the next one reads.",
+        BEFORE,
     ),
-    "simulate": Entry(
-        "simulate:simulate", "Say when a policy would have promoted, paused or rolled back, by what was recorded."
+    "baseline": Entry(
+        "baseline:baseline",
+        "Record the training distributions of a model, for its ModelVersion and its server.",
+        BEFORE,
     ),
-    "doctor": Entry("doctor:doctor", "Look for what is wrong with an installation, and say how to put it right."),
-    "completion": Entry(
-        "completion:completion",
-        "Print what a shell has to read so that it completes commands, options, and the names of Models and versions.",
+    "report": Entry(
+        "report:report",
+        "Report on the portfolio: every Model, how well candidates flow to production, and what needs attention.",
+        PROOF,
     ),
-    "version": Entry("version:version", "Print the version of this program."),
-    "policy": Entry("policy:policy", "Look at LifecyclePolicies before they are applied."),
+    "impact": Entry(
+        "impact:impact",
+        "Say what is affected: every version, Model and consumer that something reaches, and by which path.",
+        PROOF,
+    ),
+    "discover": Entry(
+        "discover:discover_workloads", "List what looks like an inference server, and that no Model stands for.", PROOF
+    ),
     "audit": Entry(
         "audit_storage:audit",
         "Verify the audit records, answer what served at a time and why, and list the models.",
+        PROOF,
     ),
+    "completion": Entry(
+        "completion:completion",
+        "Print what a shell has to read so that it completes commands, options, and the names of Models and versions.",
+        ITSELF,
+    ),
+    "version": Entry("version:version", "Print the version of this program.", ITSELF),
 }
 """Name to entry, in the order of `--help`; modules are those of `modelward.cli`."""
 
@@ -94,7 +124,7 @@ class Deferred(TyperCommand):
     """Stands for a command that is not imported yet: has its name and the first line of its help, and becomes it when called."""
 
     def __init__(self, name: str, entry: Entry) -> None:
-        super().__init__(name, help=entry.summary, rich_markup_mode=MARKUP)
+        super().__init__(name, help=entry.summary, rich_markup_mode=MARKUP, rich_help_panel=entry.heading)
         self._entry = entry
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:

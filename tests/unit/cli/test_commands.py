@@ -112,3 +112,11 @@ def test_a_misspelt_command_is_told_the_nearest():
     result = CliRunner().invoke(app, ["explian"])
     assert result.exit_code == 2
     assert "Did you mean 'explain'" in result.output
+
+
+def test_somebody_on_call_finds_what_they_need_at_the_top_of_the_help():
+    lines = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).output.splitlines()
+    headings = [line.split("─ ")[1].split(" ─")[0] for line in lines if line.startswith("╭─ ")]
+    assert headings[:3] == ["Options", "On call", "Decisions of people"]
+    first = [line.split()[1] for line in lines if line.startswith("│ ") and line[2] != " "]
+    assert first[first.index("--help") + 1] == "status"
