@@ -182,7 +182,7 @@ def _figures(gate: GateShown) -> str:
 
 
 def _add_approval(branch: Tree, lacking: Lacking, now: datetime) -> None:
-    when = "waited for now" if lacking.due else "needed later"
+    when = "needed for the next step" if lacking.due else "needed later"
     people = "1 person has" if lacking.missing == 1 else f"{lacking.missing} people have"
     said = Text(
         clean(

@@ -113,7 +113,7 @@ def release(found: Installation) -> Iterator[Said]:
         yield warning(
             f"the operator is of release {own.release}, and this command of {found.release}: what is compared with the release is compared"
             " with this command's",
-            f"pip install modelward=={own.release}",
+            f"git checkout v{own.release} && pipx install --force '.[cli]'",
         )
     else:
         yield ok(f"release {found.release}")

@@ -308,7 +308,11 @@ CASES = {
         OK,
     ),
     "an operator of another release": Case(
-        "release", with_operator(release="0.2.0"), WARNING, ("release 0.2.0", "0.1.0"), "pip install modelward==0.2.0"
+        "release",
+        with_operator(release="0.2.0"),
+        WARNING,
+        ("release 0.2.0", "0.1.0"),
+        "git checkout v0.2.0 && pipx install --force '.[cli]'",
     ),
     "a second operator": Case(
         "alone",

@@ -52,8 +52,8 @@ def waits():
     return given.after(given.decide()).at(NOW)
 
 
-def blind():
-    why = "pod credit-risk-v8-6d9f on port 9090 path /metrics: connection refused"
+def blind(name="credit-risk"):
+    why = f"pod {name}-v8-6d9f on port 9090 path /metrics: connection refused"
     return (
         canary(unknown_since=NOW - timedelta(minutes=35))
         .gate("errors", "Unknown", why, "MetricsUnavailable", bound=0.005)
@@ -97,11 +97,10 @@ def printed(monkeypatch, situation, command):
 
 
 def _objects(name, situation):
-    given = SITUATIONS[name]()
-    return stored(
-        given,
-        {"waits": "credit-risk", "blind": "fraud", "failed": "churn"}[name] if situation == "all" else "credit-risk",
-    )
+    if situation != "all":
+        return stored(SITUATIONS[name]())
+    given = blind("fraud") if name == "blind" else SITUATIONS[name]()
+    return stored(given, {"waits": "credit-risk", "blind": "fraud", "failed": "churn"}[name])
 
 
 @pytest.mark.parametrize(("situation", "command", "said"), blocks(), ids=lambda value: str(value)[:60])
