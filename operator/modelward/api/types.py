@@ -89,6 +89,18 @@ class ChangeRule(_Rule):
 Rules = tuple[CelRule | ChangeRule, ...]
 
 
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+    return pattern
+
+
+RegularExpression = Annotated[str, Field(max_length=512), AfterValidator(_compiles)]
+"""In data files; the kinds have none, because CEL and Python read them otherwise."""
+
+
 def parse_duration(value: object) -> object:
     """Turn ``1h30m``, ``45s``, ``250ms`` or ``0s`` into a timedelta; leave a timedelta as it is.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from modelward.api.invalid import first_error
 from modelward.api.model_audit_record import ModelAuditRecordSpec
 from modelward.api.resources import MODEL_EVALUATIONS, MODELS
 from modelward.archive.bundle import SUFFIXES, bundle_files, write_bundle
@@ -208,9 +209,8 @@ def _records(collected: Collected) -> list[ModelAuditRecordSpec]:
         try:
             records.setdefault(document["seq"], ModelAuditRecordSpec.model_validate(document))
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            typer.echo(f"Warning: record {document['seq']} is not reported on: {where}: {first['msg']}", err=True)
+            wrong = first_error(error, "the record")
+            typer.echo(f"Warning: record {document['seq']} is not reported on: {wrong}", err=True)
     return [records[seq] for seq in sorted(records)]
 
 

@@ -7,6 +7,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from modelward.api.invalid import first_error
 from modelward.api.model_version import Baseline, ModelVersion
 from modelward.api.resources import CONFIG_MAPS, MODEL_VERSIONS
 from modelward.api.status import VersionStatus
@@ -106,7 +107,7 @@ def _kept(cluster: Cluster, model: str, version: str) -> tuple[VersionStatus | N
     except ValidationError as error:
         raise Failure(
             f"ModelVersion {cluster.namespace}/{child_name(model, version)} cannot be read by this release,"
-            f" {_first(error)}: use the operator's."
+            f" {first_error(error, 'spec')}: use the operator's."
         ) from error
     declared = spec.baseline
     if declared is None or declared.config_map is None:
@@ -124,8 +125,3 @@ def _evidence(record: Record | None) -> Evidence | None:
         return Evidence.from_dict(record) if record else None
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc']) or 'spec'}: {first['msg']}"

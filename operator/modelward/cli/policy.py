@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from modelward.api.invalid import first_error
 from modelward.api.lifecycle_policy import LifecyclePolicy
 from modelward.api.model import Model
 from modelward.api.model_version import ModelVersion, ModelVersionSpec
@@ -105,11 +106,9 @@ def _written(document: Object) -> LifecyclePolicy:
     try:
         return LifecyclePolicy.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
         metadata = document.get("metadata")
         name = metadata.get("name", "without a name") if isinstance(metadata, dict) else "without a name"
-        raise Failure(f"LifecyclePolicy {name}: {path}: {first['msg']}. Correct it first.") from error
+        raise Failure(f"LifecyclePolicy {name}: {first_error(error, 'all of it')}. Correct it first.") from error
 
 
 def _situations(cluster: Cluster, where: str, policies: Iterable[LifecyclePolicy]) -> list[Situation]:

@@ -6,6 +6,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 from rich.console import Console
 
+from modelward.api.invalid import first_error
 from modelward.api.lifecycle_policy import LifecyclePolicy
 from modelward.api.model import Model
 from modelward.api.model_evaluation import ModelEvaluation
@@ -32,11 +33,9 @@ def parsed(kind: type[Kind], found: Object, named: str = "") -> Kind:
     try:
         return kind.model_validate(found)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
         name = named or (found.get("metadata") or {}).get("name", "")
         raise Unreadable(
-            f"{kind.__name__} {name} cannot be read by this release, {path}: {first['msg']}: use the operator's."
+            f"{kind.__name__} {name} cannot be read by this release, {first_error(error, 'all of it')}: use the operator's."
         ) from error
 
 

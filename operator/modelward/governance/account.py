@@ -8,6 +8,7 @@ from modelward.api.model_audit_record import AuditedApproval, AuditedGate, Model
 from modelward.api.status import WeightStatus, format_time
 from modelward.governance.examination import Examination
 from modelward.governance.reconstruction import Account, Interval, Served, carried_out, intervals
+from modelward.governance.untyped import mapping, mappings
 
 FORMAT = "modelward.dev/audit-bundle/v1"
 
@@ -82,7 +83,7 @@ def _signed_text(report: Report) -> list[str]:
 
 
 def _account(account: Account) -> Report:
-    lineage = _mapping(account.content.get("lineage"))
+    lineage = mapping(account.content.get("lineage"))
     return {
         "version": account.version,
         "percent": account.percent,
@@ -118,12 +119,12 @@ def _account(account: Account) -> Report:
 
 def _thresholds(rules: Mapping[str, Any]) -> Iterator[Report]:
     """Each gate and each demand for an approval of the pinned policy, with the stage that it holds in."""
-    for stage, content in _mapping(rules.get("stages")).items():
-        listed = _mapping(content)
-        nested = _mapping(listed.get("monitoring"))
-        for gate in [*_mappings(listed.get("gates")), *_mappings(nested.get("gates"))]:
+    for stage, content in mapping(rules.get("stages")).items():
+        listed = mapping(content)
+        nested = mapping(listed.get("monitoring"))
+        for gate in [*mappings(listed.get("gates")), *mappings(nested.get("gates"))]:
             yield {"stage": stage, "gate": gate.get("name"), "rule": {k: v for k, v in gate.items() if k != "name"}}
-        for demand in _mappings(listed.get("approvals")):
+        for demand in mappings(listed.get("approvals")):
             yield {
                 "stage": stage,
                 "approval": demand.get("role"),
@@ -207,15 +208,15 @@ def _account_text(account: Report) -> list[str]:
 
 def _facts(account: Report) -> Iterator[tuple[str, str]]:
     yield "Content", f"`{account['versionDigest']}`, recorded when its rollout started (record {account['startedBy']})"
-    artifact, run, code = (_mapping(account[key]) for key in ("artifact", "run", "code"))
+    artifact, run, code = (mapping(account[key]) for key in ("artifact", "run", "code"))
     yield "Artifact", f"{artifact.get('uri')}, `{artifact.get('digest')}`" if artifact else ""
     yield "Training run", ", ".join(str(run[key]) for key in ("id", "uri") if key in run)
     yield "Code", f"{code.get('repo')} at {code.get('commit')}" if code else ""
-    yield "Environment", ", ".join(str(value) for value in _mapping(account["environment"]).values())
-    for dataset in _mappings(account["datasets"]):
+    yield "Environment", ", ".join(str(value) for value in mapping(account["environment"]).values())
+    for dataset in mappings(account["datasets"]):
         details = [str(dataset[key]) for key in ("version", "uri", "digest", "classification") if key in dataset]
         yield "Data", ", ".join([str(dataset.get("name")), *details])
-    yield "Base model", ", ".join(str(value) for value in _mapping(account["baseModel"]).values())
+    yield "Base model", ", ".join(str(value) for value in mapping(account["baseModel"]).values())
     yield "Built by", ", ".join(account["builtBy"])
     yield "Validated by", ", ".join(account["validators"])
     policy = account["policy"]
@@ -225,7 +226,7 @@ def _facts(account: Report) -> Iterator[tuple[str, str]]:
 def _evaluations_text(account: Report) -> list[str]:
     lines = ["### Evaluations", ""]
     for each in account["evaluations"]:
-        metrics = ", ".join(f"{metric.get('name')} {metric.get('value')}" for metric in _mappings(each.get("metrics")))
+        metrics = ", ".join(f"{metric.get('name')} {metric.get('value')}" for metric in mappings(each.get("metrics")))
         lines.append(f"* {each.get('name')}, {each.get('at')}, by {each.get('evaluator')}: {metrics}")
     return [*(lines if len(lines) > 2 else [*lines, "None is on record."]), ""]
 
@@ -297,11 +298,3 @@ def _intervals_text(report: Report) -> list[str]:
 
 def _time(value: datetime | None) -> str | None:
     return format_time(value) if value else None
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list | tuple) else []

@@ -10,10 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
-from typing import Annotated, Any, NamedTuple, Self, cast
+from typing import Annotated, Any, NamedTuple, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from modelward.api.invalid import first_error_with_value
+from modelward.api.types import RegularExpression
+from modelward.governance.untyped import mapping, mappings
 
 OPT_IN_LABEL = "modelward.dev/discovery"
 OPT_IN_VALUE = "enabled"
@@ -24,15 +28,7 @@ _MOST_EVIDENCE = 5
 _OVER = ("Succeeded", "Failed")
 
 
-def _compiles(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
-    return pattern
-
-
-Pattern = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_compiles)]
+Pattern = Annotated[RegularExpression, Field(min_length=1)]
 
 
 class Sign(BaseModel):
@@ -173,10 +169,10 @@ def register_of(models: Iterable[Mapping[str, Any]]) -> Register:
     names: set[tuple[str, str]] = set()
     workloads: set[WorkloadName] = set()
     for model in models:
-        metadata = _mapping(model.get("metadata"))
+        metadata = mapping(model.get("metadata"))
         namespace = str(metadata.get("namespace", ""))
         names.add((namespace, str(metadata.get("name", ""))))
-        for each in _mappings(_mapping(model.get("spec")).get("workloads")):
+        for each in mappings(mapping(model.get("spec")).get("workloads")):
             workloads.add(WorkloadName(namespace, str(each.get("kind", "")), str(each.get("name", ""))))
     return Register(frozenset(names), frozenset(workloads))
 
@@ -190,7 +186,7 @@ def workloads_of(objects: Sequence[Mapping[str, Any]]) -> tuple[Workload, ...]:
     pods = [each for each in objects if each.get("kind") == "Pod"]
     found = {each.name: each for each in (_workload(obj) for obj in listed)}
     for pod in pods:
-        if _mapping(pod.get("status")).get("phase") in _OVER:
+        if mapping(pod.get("status")).get("phase") in _OVER:
             continue
         workload = _workload(pod)
         if not any(name in found for name in _makers(workload, pod)):
@@ -215,9 +211,7 @@ def parse_signs(name: str, text: str) -> Signs:
     except yaml.YAMLError as error:
         raise SignsInvalid(f"{name}: {' '.join(str(error).split())}") from error
     except ValidationError as error:
-        wrong = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in wrong["loc"]) or "the file"
-        raise SignsInvalid(f"{name}: {where}: {wrong['msg']} (got {str(wrong.get('input'))[:80]!r})") from error
+        raise SignsInvalid(f"{name}: {first_error_with_value(error, 'the file')}") from error
 
 
 _SIGNS: TypeAdapter[Signs] = TypeAdapter(Annotated[Signs, Field(max_length=1000)])
@@ -243,14 +237,14 @@ def _examined(workload: Workload, signs: Signs) -> Unregistered | None:
 
 
 def _workload(obj: Mapping[str, Any]) -> Workload:
-    metadata = _mapping(obj.get("metadata"))
-    spec = _mapping(obj.get("spec"))
+    metadata = mapping(obj.get("metadata"))
+    spec = mapping(obj.get("spec"))
     is_pod = obj.get("kind") == "Pod"
-    template = {"metadata": metadata, "spec": spec} if is_pod else _mapping(spec.get("template"))
-    of_pod, pod = _mapping(template.get("metadata")), _mapping(template.get("spec"))
-    containers = _mappings(pod.get("containers"))
-    labels = {**_mapping(metadata.get("labels")), **_mapping(of_pod.get("labels"))}
-    annotations = {**_mapping(metadata.get("annotations")), **_mapping(of_pod.get("annotations"))}
+    template = {"metadata": metadata, "spec": spec} if is_pod else mapping(spec.get("template"))
+    of_pod, pod = mapping(template.get("metadata")), mapping(template.get("spec"))
+    containers = mappings(pod.get("containers"))
+    labels = {**mapping(metadata.get("labels")), **mapping(of_pod.get("labels"))}
+    annotations = {**mapping(metadata.get("annotations")), **mapping(of_pod.get("annotations"))}
     api_version, uid = str(obj.get("apiVersion", "v1")), str(metadata.get("uid", ""))
     name = WorkloadName(str(metadata.get("namespace", "")), str(obj.get("kind", "")), str(metadata.get("name", "")))
     owner = _controller(metadata)
@@ -267,11 +261,11 @@ def _workload(obj: Mapping[str, Any]) -> Workload:
         annotations=tuple(f"{key}={value}" for key, value in sorted(annotations.items()) if key != _APPLIED),
         images=tuple(str(each["image"]) for each in containers if each.get("image")),
         commands=tuple(" ".join(_texts(each.get("command")) + _texts(each.get("args"))) for each in containers),
-        environments=tuple(str(each.get("name", "")) for every in containers for each in _mappings(every.get("env"))),
+        environments=tuple(str(each.get("name", "")) for every in containers for each in mappings(every.get("env"))),
         ports=frozenset(
             port
             for each in containers
-            for entry in _mappings(each.get("ports"))
+            for entry in mappings(each.get("ports"))
             if isinstance(port := entry.get("containerPort"), int)
         ),
     )
@@ -281,21 +275,13 @@ def _makers(workload: Workload, pod: Mapping[str, Any]) -> Iterator[WorkloadName
     """What a pod may have been made by: its controller, and the Deployment behind a ReplicaSet."""
     yield workload.name
     if workload.name.kind == "ReplicaSet":
-        hashed = _mapping(_mapping(pod.get("metadata")).get("labels")).get("pod-template-hash", "")
+        hashed = mapping(mapping(pod.get("metadata")).get("labels")).get("pod-template-hash", "")
         yield workload.name._replace(kind="Deployment", name=workload.name.name.removesuffix(f"-{hashed}"))
 
 
 def _controller(metadata: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    owners = _mappings(metadata.get("ownerReferences"))
+    owners = mappings(metadata.get("ownerReferences"))
     return next((owner for owner in owners if owner.get("controller")), None)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return cast(Mapping[str, Any], value) if isinstance(value, Mapping) else {}
-
-
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, Sequence) else []
 
 
 def _texts(value: Any) -> list[str]:

@@ -28,11 +28,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from modelward.api import reasons
 from modelward.api.model_audit_record import ModelAuditRecordSpec
 from modelward.governance.reconstruction import carried_out
+from modelward.governance.untyped import mapping, mappings
 
 REVIEW_NEAR = timedelta(days=30)
 RATE_PERIOD = timedelta(days=30)
@@ -380,15 +381,15 @@ class _Read:
 
 
 def _read(model: Mapping[str, Any]) -> _Read:
-    metadata, spec, status = (_mapping(model.get(part)) for part in ("metadata", "spec", "status"))
+    metadata, spec, status = (mapping(model.get(part)) for part in ("metadata", "spec", "status"))
     namespace, name = str(metadata.get("namespace", "")), str(metadata.get("name", ""))
-    elsewhere = spec.get("serving") is None and bool(_mapping(spec.get("production")).get("version"))
+    elsewhere = spec.get("serving") is None and bool(mapping(spec.get("production")).get("version"))
     conditions = {
         str(each.get("type")): _Condition(str(each.get("status", "")), str(each.get("message", "")))
-        for each in _mappings(status.get("conditions"))
+        for each in mappings(status.get("conditions"))
         if each.get("type") in _LOOKED_AT
     }
-    waits = (_waiting(namespace, name, each) for each in _mappings(status.get("pendingApprovals")))
+    waits = (_waiting(namespace, name, each) for each in mappings(status.get("pendingApprovals")))
     return _Read(
         namespace=namespace,
         name=name,
@@ -446,11 +447,3 @@ def _time(value: Any) -> datetime | None:
     except ValueError:
         return None
     return found if found is not None and found.tzinfo is not None else None
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return cast(Mapping[str, Any], value) if isinstance(value, Mapping) else {}
-
-
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list | tuple) else []

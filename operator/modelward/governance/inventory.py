@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
+from modelward.api.invalid import first_error
 from modelward.api.model import Model, ModelSpec, Owner
 from modelward.api.model_approval import Decision
 from modelward.api.model_evaluation import ModelEvaluation
@@ -115,7 +116,7 @@ def _row(raw: Mapping[str, Any], validated: Mapping[str, datetime]) -> Row:
         spec = Model.model_validate(raw).spec
         status = ModelStatus.model_validate(raw.get("status") or {})
     except ValidationError as error:
-        unreadable = f"this release cannot read the object: {_first(error)}"
+        unreadable = f"this release cannot read the object: {first_error(error, 'all of it')}"
         return Row(namespace=namespace, name=name, status="Unreadable", concerns=(unreadable,))
     in_use = status.production
     return Row(
@@ -153,11 +154,6 @@ def _row(raw: Mapping[str, Any], validated: Mapping[str, datetime]) -> Row:
         documents=tuple(f"{each.type}: {each.uri}" for each in spec.documents),
         audit_record=f"{status.audit.seq} {status.audit.hash}" if status.audit else "",
     )
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
 
 def _joined(*parts: str | None) -> str:

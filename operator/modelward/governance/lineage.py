@@ -7,7 +7,7 @@ apart from what is reached by versions of the past.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import StrEnum
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from modelward.api.invalid import first_error
 from modelward.api.model import Consumer, Model, ModelSpec
 from modelward.api.model_version import ModelVersion, ModelVersionSpec
 from modelward.api.status import ModelStatus, Stage
@@ -169,7 +170,9 @@ def graph_of(
         try:
             version = ModelVersion.model_validate(_without_baseline(raw))
         except ValidationError as error:
-            unread.append(f"ModelVersion {_where(raw)} cannot be read by this release: {_first(error)}")
+            unread.append(
+                f"ModelVersion {_where(raw)} cannot be read by this release: {first_error(error, 'all of it')}"
+            )
             continue
         place = ModelName(version.metadata.namespace, version.spec.model)
         stage = str((raw.get("status") or {}).get("stage") or Stage.REGISTERED)
@@ -180,7 +183,7 @@ def graph_of(
             model = Model.model_validate(raw)
             status = ModelStatus.model_validate(raw.get("status") or {})
         except ValidationError as error:
-            unread.append(f"Model {_where(raw)} cannot be read by this release: {_first(error)}")
+            unread.append(f"Model {_where(raw)} cannot be read by this release: {first_error(error, 'all of it')}")
             continue
         name = ModelName(model.metadata.namespace, model.metadata.name)
         registered[name] = _Registered(model.spec, status, read.pop(name, {}))
@@ -467,9 +470,3 @@ def _without_baseline(raw: Mapping[str, Any]) -> Mapping[str, Any]:
 def _where(raw: Mapping[str, Any]) -> str:
     metadata = raw.get("metadata") or {}
     return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
-
-
-def _first(error: ValidationError) -> str:
-    first: Any = error.errors(include_url=False)[0]
-    where: Sequence[Any] = first["loc"]
-    return f"{'.'.join(str(part) for part in where)}: {first['msg']}"

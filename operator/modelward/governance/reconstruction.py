@@ -8,6 +8,7 @@ from typing import Any
 from modelward.api import reasons
 from modelward.api.model_audit_record import AuditedApproval, AuditedGate, AuditedPolicy, ModelAuditRecordSpec
 from modelward.api.status import WeightStatus
+from modelward.governance.untyped import mapping
 
 OPERATOR = "modelward"
 """The actor of what the operator does; people's decisions are in their own names."""
@@ -139,8 +140,8 @@ def _account(
         digest=digest,
         policy=(started.policy if started else None) or policy,
         started_by=started.seq if started else None,
-        content=_mapping(started.details.get("version")) if started else {},
-        rules=_mapping(started.details.get("policy")) if started else {},
+        content=mapping(started.details.get("version")) if started else {},
+        rules=mapping(started.details.get("policy")) if started else {},
         evaluations=_evaluations(since_start),
         judgements=tuple(_judgements(since_start)),
         approvals=_approvals(since_start),
@@ -192,7 +193,3 @@ def _approvals(records: Sequence[ModelAuditRecordSpec]) -> tuple[AuditedApproval
         for approval in record.approvals:
             found.setdefault((approval.name, approval.uid), approval)
     return tuple(found.values())
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -27,10 +27,11 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from modelward.api.types import ObjectName
+from modelward.api.invalid import first_error_with_value
+from modelward.api.types import ObjectName, RegularExpression
 
 _METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
 _LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
@@ -61,17 +62,8 @@ def noun(series: str) -> str:
     return _NOUNS.get(series, series)
 
 
-def _compiles(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
-    return pattern
-
-
 MetricName = Annotated[str, Field(pattern=_METRIC, max_length=256)]
 LabelName = Annotated[str, Field(pattern=_LABEL, max_length=256)]
-Pattern = Annotated[str, Field(max_length=512), AfterValidator(_compiles)]
 CounterName = Literal[
     "requests", "errors", "missing", "labels", "error_absolutes", "error_squares", "error_fourth_powers"
 ]
@@ -88,7 +80,7 @@ class Rule(BaseModel):
     series: str
     metric: MetricName
     also_named: tuple[MetricName, ...] = ()
-    labels: Mapping[LabelName, Pattern] = Field(default_factory=dict)
+    labels: Mapping[LabelName, RegularExpression] = Field(default_factory=dict)
     feature_label: LabelName | None = None
 
     @model_validator(mode="after")
@@ -260,16 +252,10 @@ def _read(path: Path) -> Preset:
     try:
         preset = Preset.model_validate(document)
     except ValidationError as error:
-        raise PresetsInvalid(f"{path}: {_first(error)}") from error
+        raise PresetsInvalid(f"{path}: {first_error_with_value(error, 'the file')}") from error
     if "requests" not in preset.given:
         raise PresetsInvalid(f"{path}: counters: a preset needs a counter for series requests")
     return preset
-
-
-def _first(error: ValidationError) -> str:
-    wrong = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in wrong["loc"]) or "the file"
-    return f"{where}: {wrong['msg']} (got {str(wrong.get('input'))[:80]!r})"
 
 
 def preset(name: str, known: Mapping[str, Preset] | None = None) -> Preset:

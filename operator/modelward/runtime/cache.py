@@ -4,7 +4,6 @@ Reads cost nothing and may be a moment old. Whoever is about to destroy somethin
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, cast
 
 from modelward.api.resources import (
     DEPLOYMENTS,
@@ -15,6 +14,7 @@ from modelward.api.resources import (
     MODELS,
     Resource,
 )
+from modelward.governance.untyped import mapping
 from modelward.runtime.keys import ModelKey
 from modelward.runtime.kube import Object, Objects
 from modelward.traffic.names import MODEL_LABEL
@@ -96,9 +96,9 @@ def owner_key(resource: Resource, obj: Object) -> ModelKey | None:
     if resource == MODEL_AUDIT_RECORDS:
         return None  # the operator's own writing
     if resource in (MODEL_VERSIONS, MODEL_EVALUATIONS, MODEL_APPROVALS):
-        model = _mapping(obj.get("spec")).get("model")
+        model = mapping(obj.get("spec")).get("model")
     else:
-        model = _mapping(obj["metadata"].get("labels")).get(MODEL_LABEL)
+        model = mapping(obj["metadata"].get("labels")).get(MODEL_LABEL)
     return ModelKey(namespace, model) if isinstance(model, str) and model else None
 
 
@@ -109,14 +109,10 @@ def trimmed(resource: Resource, obj: Object) -> Object:
         metadata["annotations"] = {key: text for key, text in annotations.items() if key not in _NOISY_ANNOTATIONS}
     kept: Object = {"apiVersion": resource.api_version, "kind": resource.kind} | obj | {"metadata": metadata}
     if resource == DEPLOYMENTS:
-        spec = _mapping(obj.get("spec"))
+        spec = mapping(obj.get("spec"))
         kept["spec"] = {field: spec[field] for field in _DEPLOYMENT_SPEC if field in spec}
     return kept
 
 
 def _name_of(obj: Object) -> _Name:
     return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return cast(dict[str, Any], value) if isinstance(value, dict) else {}

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from modelward.api import reasons
 from modelward.api.digests import digest_of, version_digest
+from modelward.api.invalid import first_error_with_value
 from modelward.api.lifecycle_policy import IdentityMap, LifecyclePolicy, LifecyclePolicySpec
 from modelward.api.model import Model, Route
 from modelward.api.model_approval import ModelApproval
@@ -116,7 +117,7 @@ class Observer:
         try:
             model = Model.model_validate(raw)
         except ValidationError as error:
-            raise SpecUnreadable(_first_error("spec", error), raw) from error
+            raise SpecUnreadable(first_error_with_value(error, "spec"), raw) from error
         status = ModelStatus.model_validate(raw.get("status") or {})
         selector = f"{MODEL_LABEL}={key.name}"
         deployments, services, revisions, route = await asyncio.gather(
@@ -232,7 +233,9 @@ class Observer:
             try:
                 offered.append(LifecyclePolicy.model_validate(raw))
             except ValidationError as error:
-                broken += f"; policy {raw['metadata']['name']!r} cannot be read: {_first_error('spec', error)}"
+                broken += (
+                    f"; policy {raw['metadata']['name']!r} cannot be read: {first_error_with_value(error, 'spec')}"
+                )
         return offered, broken
 
     async def _policy(
@@ -312,7 +315,7 @@ class Observer:
             try:
                 found.append(kind.model_validate(raw))
             except ValidationError as error:
-                logger.warning("%s %s: %s", resource.kind, _name(raw), _first_error("spec", error))
+                logger.warning("%s %s: %s", resource.kind, _name(raw), first_error_with_value(error, "spec"))
         return tuple(found)
 
     async def _trust(
@@ -344,7 +347,7 @@ class Observer:
             try:
                 found.append(ModelAuditRecordSpec.model_validate(raw["spec"]))
             except ValidationError as error:
-                logger.error("ModelAuditRecord %s: %s", _name(raw), _first_error("spec", error))
+                logger.error("ModelAuditRecord %s: %s", _name(raw), first_error_with_value(error, "spec"))
         return tuple(sorted(found, key=lambda record: record.seq))
 
     def _records_after(self, model: Model, seq: int) -> Iterable[Object]:
@@ -463,7 +466,7 @@ def _unreadable(live: Mapping[str, Object]) -> dict[str, str]:
         try:
             ModelVersion.model_validate(raw)
         except ValidationError as error:
-            wrong[version] = _first_error("spec", error)
+            wrong[version] = first_error_with_value(error, "spec")
     return wrong
 
 
@@ -682,10 +685,3 @@ def _age(obj: Object) -> tuple[str, str]:
 
 def _name(obj: Object) -> str:
     return f"{obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}"
-
-
-def _first_error(root: str, error: ValidationError) -> str:
-    """The first thing that is wrong, by its path and value."""
-    first = error.errors(include_url=False)[0]
-    path = ".".join(str(part) for part in first["loc"])
-    return f"{path or root}: {first['msg']} (got {str(first.get('input'))[:100]!r})"
