@@ -164,11 +164,12 @@ def gateway_chart() -> Path:
     )
     paths.charts().mkdir(parents=True, exist_ok=True)
     with locks.held("build"):
+        if target.exists():  # somebody else has copied it meanwhile, and may be reading it
+            return target
         copy = paths.scratch("chart") / "chart"
         shutil.copytree(source / "charts" / "gateway-helm", copy)
         run(["chmod", "-R", "u+w", copy])  # the module cache is read-only, its copy need not be
         (copy / "values.tmpl.yaml").rename(copy / "values.yaml")
-        shutil.rmtree(target, ignore_errors=True)
         copy.replace(target)
     return target
 

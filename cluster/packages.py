@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cluster import progress
+from cluster import locks, progress
 from cluster.processes import Failure, run
 
 REQUIRED = (
@@ -35,9 +35,17 @@ def missing(packages: Sequence[str] = REQUIRED) -> list[str]:
 
 
 def install_missing(packages: Sequence[str] = REQUIRED) -> None:
-    wanted = missing(packages)
-    if not wanted:
+    if not missing(packages):
         return
+    # apt-get refuses to run beside another one; whoever waited here may find everything installed.
+    with locks.held("packages"):
+        wanted = missing(packages)
+        if not wanted:
+            return
+        _install(wanted)
+
+
+def _install(wanted: Sequence[str]) -> None:
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     with progress.step(f"installing Debian packages: {' '.join(wanted)}"):
         run(["apt-get", "update", "-q"], extra_environment=quiet)
