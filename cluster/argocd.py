@@ -21,7 +21,7 @@ _RECIPE = paths.TOOL_MODULES / "argocd" / "Dockerfile"
 _DEFINITIONS = ("application-crd.yaml", "appproject-crd.yaml")
 _KINDS = ("applications.argoproj.io", "appprojects.argoproj.io")
 _PARTS = ("deployment/argocd-redis", "deployment/argocd-repo-server", "statefulset/argocd-application-controller")
-_SECONDS_TO_START = 120
+_SECONDS_TO_START = 480
 
 
 def build() -> None:
@@ -70,7 +70,7 @@ def remove() -> None:
             workloads.kubectl("patch", name, "-n", NAMESPACE, "--type=merge", nothing)
         workloads.kubectl("delete", "crd", *_KINDS)
         workloads.kubectl("delete", "clusterrolebinding", "argocd-application-controller", "--ignore-not-found")
-        workloads.kubectl("wait", "--for=delete", f"namespace/{NAMESPACE}", "--timeout=90s")
+        workloads.kubectl("wait", "--for=delete", f"namespace/{NAMESPACE}", "--timeout=300s")
 
 
 def _build_image() -> None:
@@ -112,7 +112,7 @@ def _definitions() -> Path:
 
 def _apply_definitions() -> None:
     _apply(f"--filename={_definitions()}")
-    wait_until(_knows_its_kinds, "the definitions of Argo CD", seconds=30)
+    wait_until(_knows_its_kinds, "the definitions of Argo CD", seconds=120)
 
 
 def _knows_its_kinds() -> bool:

@@ -17,7 +17,7 @@ def leftovers() -> list[Path]:
 
 def remove() -> None:
     """The processes in them are dead already, but the kernel may take a moment to notice."""
-    wait_until(_all_removed, f"the removal of the {_GROUP} control groups", seconds=10)
+    wait_until(_all_removed, f"the removal of the {_GROUP} control groups", seconds=60)
 
 
 def _all_removed() -> bool:

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from cluster import network
 
-_SECONDS_TO_ANSWER = 30
+_SECONDS_TO_ANSWER = 120
 
 
 class GitServer(ThreadingHTTPServer):

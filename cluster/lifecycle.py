@@ -105,13 +105,13 @@ def _start() -> None:
     configuration.write_all()
     with progress.step("starting the control plane and the node"):
         with namespaces.start() as plan:
-            wait_until(lambda: namespaces.first_process() is not None, "the namespaces", seconds=10, pause=0.02)
+            wait_until(lambda: namespaces.first_process() is not None, "the namespaces", seconds=60, pause=0.02)
             network.connect(_first_process())
             plan.write(configuration.plan().encode())
         configuration.write_administrator_kubeconfig()
-        wait_until(_containerd_is_ready, "containerd", seconds=60, hint=f"see {paths.logs()}")
+        wait_until(_containerd_is_ready, "containerd", seconds=240, hint=f"see {paths.logs()}")
         images.load(image.reference for image in images.part_images().values())
-        wait_until(workloads.api_server_is_ready, "the API server", seconds=90, hint=f"see {paths.logs()}")
+        wait_until(workloads.api_server_is_ready, "the API server", seconds=300, hint=f"see {paths.logs()}")
     workloads.deploy()
     paths.ready_marker().touch()
 

@@ -75,7 +75,7 @@ def end() -> bool:
     while (first := first_process()) is not None:
         found = True
         _kill(first)
-        wait_until(functools.partial(_is_gone, first), "the end of the cluster's processes", seconds=30, pause=0.02)
+        wait_until(functools.partial(_is_gone, first), "the end of the cluster's processes", seconds=120, pause=0.02)
     return found
 
 

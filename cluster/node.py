@@ -46,7 +46,7 @@ def main() -> None:
     parts.start(etcd)
     _start_containerd(parts, containerd)
     parts.start(api_server)
-    wait_until(_api_server_is_ready, "the API server", seconds=90)
+    wait_until(_api_server_is_ready, "the API server", seconds=300)
     for part in others:
         parts.start(part)
     parts.watch()
@@ -117,7 +117,7 @@ def _start_containerd(parts: _Parts, part: Part) -> None:
 
 
 def _wait_for_containerd() -> None:
-    wait_until(lambda: succeeds(["ctr", "-n", "k8s.io", "version"]), "containerd", seconds=60)
+    wait_until(lambda: succeeds(["ctr", "-n", "k8s.io", "version"]), "containerd", seconds=240)
 
 
 def _api_server_is_ready() -> bool:

@@ -26,12 +26,12 @@ def deploy() -> None:
         _install_envoy_gateway()
         _apply("gateway")
     with progress.step("waiting for the node"):
-        wait_until(node_is_ready, "a Ready node", seconds=60, hint=f"see {paths.logs() / 'kubelet.log'}")
+        wait_until(node_is_ready, "a Ready node", seconds=240, hint=f"see {paths.logs() / 'kubelet.log'}")
     with progress.step("waiting for DNS, Prometheus and the gateway"):
-        wait_until(lambda: not unavailable(), "the cluster's own Deployments", seconds=120, pause=0.3)
+        wait_until(lambda: not unavailable(), "the cluster's own Deployments", seconds=480, pause=0.3)
     with progress.step("waiting for the first 200 through the gateway"):
         _apply("first-request")
-        wait_until(lambda: _status_from_gateway(_FIRST_REQUEST_HOST) == 200, "a first 200", seconds=60, pause=0.05)
+        wait_until(lambda: _status_from_gateway(_FIRST_REQUEST_HOST) == 200, "a first 200", seconds=240, pause=0.05)
         kubectl("delete", "--filename=-", "--wait=false", given=_rendered("first-request"))
 
 
@@ -69,7 +69,7 @@ def gateway_answers() -> bool:
 def kubectl(*arguments: str, given: str | None = None) -> str:
     network.require_routes()
     command: Command = [binaries.path("kubectl"), f"--kubeconfig={paths.kubeconfig()}", *arguments]
-    return run(command, given=given, timeout=120)
+    return run(command, given=given, timeout=600)
 
 
 def _install_envoy_gateway() -> None:
@@ -77,7 +77,7 @@ def _install_envoy_gateway() -> None:
     helm: Command = [binaries.path("helm"), f"--kubeconfig={paths.kubeconfig()}"]
     release: Command = ["upgrade", "--install", "envoy-gateway", binaries.gateway_chart()]
     place = ["--namespace", "envoy-gateway-system", "--create-namespace", "--values", "-"]
-    run([*helm, *release, *place], given=_rendered("envoy-gateway-values"), timeout=180)
+    run([*helm, *release, *place], given=_rendered("envoy-gateway-values"), timeout=600)
 
 
 def _apply(manifest: str) -> None:
@@ -93,7 +93,7 @@ def _apply(manifest: str) -> None:
         return True
 
     try:
-        wait_until(applied, f"the manifest {manifest}", seconds=20, pause=0.5)
+        wait_until(applied, f"the manifest {manifest}", seconds=120, pause=0.5)
     except Failure as late:
         raise Failure(f"{late}\n{last[0] if last else ''}") from late
 

@@ -72,7 +72,7 @@ class Environment:
         None  # the folder to which the operator exports audit records, where this machine has it
     )
 
-    def kubectl(self, *arguments: str, given: str | None = None, timeout: float = 180) -> str:
+    def kubectl(self, *arguments: str, given: str | None = None, timeout: float = 600) -> str:
         """What kubectl printed.
 
         Raises:
@@ -81,7 +81,7 @@ class Environment:
         command: Command = [self.kubectl_program, f"--kubeconfig={self.kubeconfig}", *arguments]
         return run(command, given=given, timeout=timeout)
 
-    def helm(self, *arguments: str, given: str | None = None, timeout: float = 300) -> str:
+    def helm(self, *arguments: str, given: str | None = None, timeout: float = 600) -> str:
         """What helm printed; raises like `kubectl`."""
         return run([self.helm_program, f"--kubeconfig={self.kubeconfig}", *arguments], given=given, timeout=timeout)
 
@@ -129,7 +129,7 @@ class Environment:
         for release in (OPERATOR_RELEASE, DEFINITIONS_RELEASE):
             self.helm("uninstall", release, "--namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--wait")
         self._delete_definitions()
-        self.kubectl("delete", "namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--timeout=60s")
+        self.kubectl("delete", "namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--timeout=5m")
         if self.audit_export is not None:
             _remove_audit_volume(self, self.audit_export)
 
@@ -158,7 +158,7 @@ class Environment:
             for model in self.get("models.modelward.dev", "--all-namespaces")["items"]:
                 self._release_models(model["metadata"]["namespace"])
         if ours := [item["metadata"]["name"] for item in self.definitions()]:
-            self.kubectl("delete", "crd", *ours, "--timeout=60s")
+            self.kubectl("delete", "crd", *ours, "--timeout=5m")
 
 
 def prepare(say: Say) -> Environment:
@@ -275,13 +275,13 @@ def _finish_deletions(environment: Environment) -> None:
     namespaces = environment.get("namespaces")["items"]
     deleted = [item["metadata"]["name"] for item in namespaces if "deletionTimestamp" in item["metadata"]]
     if OPERATOR_NAMESPACE in deleted:
-        environment.kubectl("wait", "--for=delete", f"namespace/{OPERATOR_NAMESPACE}", "--timeout=60s")
+        environment.kubectl("wait", "--for=delete", f"namespace/{OPERATOR_NAMESPACE}", "--timeout=5m")
 
 
 def _install_definitions(environment: Environment, say: Say) -> None:
     with _timed(say, f"chart {DEFINITIONS_RELEASE}"):
         _upgrade(environment, DEFINITIONS_RELEASE, {})
-        environment.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/models.modelward.dev")
+        environment.kubectl("wait", "--for=condition=Established", "--timeout=2m", "crd/models.modelward.dev")
 
 
 def _provide_audit_volume(environment: Environment, folder: Path) -> None:
@@ -317,7 +317,7 @@ def _provide_signing_key(environment: Environment) -> None:
 
 def _remove_audit_volume(environment: Environment, folder: Path) -> None:
     """With its content: a Model of the same name would begin a chain that does not continue the one that is there."""
-    environment.kubectl("delete", "persistentvolume", AUDIT_VOLUME, "--ignore-not-found", "--timeout=60s")
+    environment.kubectl("delete", "persistentvolume", AUDIT_VOLUME, "--ignore-not-found", "--timeout=5m")
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -340,7 +340,7 @@ def _upgrade(environment: Environment, release: str, values: Mapping[str, Any]) 
     place = ["--namespace", OPERATOR_NAMESPACE]
     _forget_unfinished(environment, release)
     chart = str(REPOSITORY / "charts" / release)
-    options = ["--create-namespace", "--wait", "--timeout=3m", "--history-max=3", "--values=-"]
+    options = ["--create-namespace", "--wait", "--timeout=8m", "--history-max=3", "--values=-"]
     # As JSON, which quotes every text: Helm takes the bare tag 6266868310806e21 for a number.
     environment.helm("upgrade", "--install", release, chart, *place, *options, given=json.dumps(dict(values)))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 Manifest = dict[str, Any]
 
-_SECONDS_TO_ANSWER = 60
+_SECONDS_TO_ANSWER = 180
 _RBAC = "rbac.authorization.k8s.io"
 
 
