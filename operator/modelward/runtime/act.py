@@ -55,6 +55,7 @@ class Actor:
 
         Raises:
             Conflict: somebody wrote in between; observe and decide again.
+            NamespaceEnding: the namespace is being deleted, so that nothing of the plan can go on record.
         """
         if plan.drain == "Release":
             await self._set_finalizer(observed.raw_model, wanted=False)
@@ -79,6 +80,12 @@ class Actor:
             await self._write_traffic(observed, plan)
         await self._remove_surplus(observed, plan)
         return refused
+
+    async def let_go(self, observed: Observed) -> None:
+        """Do not hold up a namespace that is being deleted: its pods are ended meanwhile, whatever the gateway does."""
+        if observed.raw_model["metadata"].get("deletionTimestamp"):
+            await self._remove_route(observed)
+            await self._set_finalizer(observed.raw_model, wanted=False)
 
     async def write_unreadable(self, raw: Object, status: ModelStatus) -> None:
         """Say in status that the spec cannot be read; nothing else is touched."""

@@ -63,6 +63,10 @@ class Forbidden(ApiError):
     """401 or 403: the operator lacks a right, or admission refused."""
 
 
+class NamespaceEnding(ApiError):
+    """403: the namespace is being deleted, and takes nothing new from anybody."""
+
+
 class Unavailable(ApiError):
     """The server is unreachable, slow, overloaded or broken; the same request may pass later."""
 
@@ -430,6 +434,8 @@ def _names(obj: Object) -> tuple[str | None, str]:
     return metadata.get("namespace"), metadata["name"]
 
 
+_NAMESPACE_TERMINATING = "NamespaceTerminating"
+
 _ERRORS: dict[int, type[ApiError]] = {
     400: Invalid,
     401: Forbidden,
@@ -446,13 +452,16 @@ _ERRORS: dict[int, type[ApiError]] = {
 
 def _error(status: int, data: bytes, request: str) -> ApiError:
     """Turn an answer into the exception of its status; the body is a Status object, or a proxy's page."""
-    reason, message = "", data[:500].decode(errors="replace")
+    reason, message, causes = "", data[:500].decode(errors="replace"), set()
     try:
         body = json.loads(data)
         reason, message = str(body.get("reason", "")), str(body.get("message", message))
+        causes = {str(cause.get("reason", "")) for cause in (body.get("details") or {}).get("causes") or ()}
     except (ValueError, AttributeError):
         pass
     kind = _ERRORS.get(status, Unavailable if status >= 500 else ApiError)
     if reason == "AlreadyExists":
         kind = AlreadyExists
+    if _NAMESPACE_TERMINATING in causes:
+        kind = NamespaceEnding
     return kind(f"{request}: {status} {message}", status=status, reason=reason)

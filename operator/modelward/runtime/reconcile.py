@@ -14,7 +14,7 @@ from modelward.runtime.act import Actor
 from modelward.runtime.cache import Cache
 from modelward.runtime.clock import Clock
 from modelward.runtime.keys import ModelKey
-from modelward.runtime.kube import KubeApi
+from modelward.runtime.kube import KubeApi, NamespaceEnding
 from modelward.runtime.observe import Observer, SpecUnreadable
 from modelward.runtime.settings import Settings
 from modelward.runtime.telemetry import Telemetry
@@ -62,7 +62,12 @@ class Reconciler:
             self._refused.pop(key, None)
             return None
         plan = decide(observed.snapshot)
-        refused = await self._actor.act(observed, plan)
+        try:
+            refused = await self._actor.act(observed, plan)
+        except NamespaceEnding:
+            logger.info("%s: its namespace is being deleted, and all that is in it", key)
+            await self._actor.let_go(observed)
+            return None
         if refused:
             self._refused[key] = refused
         else:
