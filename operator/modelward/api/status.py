@@ -331,6 +331,10 @@ class ModelStatus(ApiModel):
     next_check_at: Timestamp | None = Field(default=None, description="When the operator looks again at the latest.")
     conditions: tuple[Condition, ...] = Field(default=(), description="What is true of the Model now.", max_length=32)
 
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of a type, or None before the operator has said anything about it."""
+        return next((each for each in self.conditions if each.type == kind), None)
+
 
 class VersionStatus(ApiModel):
     """Status of a ModelVersion."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +19,7 @@ from modelward.cli.explain_text import bare_table, console_for_output
 from modelward.cli.output import As, Output, print_data
 from modelward.cli.reading import models_in
 from modelward.cli.terminal import clean
+from modelward.lifecycle.headline import ago
 
 
 @dataclass(frozen=True)
@@ -69,18 +70,9 @@ def approvals(
         _print(console_for_output(), waiting, _doubts(read), cluster.now())
 
 
-def age(since: datetime, now: datetime) -> str:
-    """As kubectl has it: the largest unit that fits."""
-    seconds = max(int((now - since) / timedelta(seconds=1)), 0)
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
-
-
 def untrusted(status: ModelStatus) -> str:
     """Why no approval of the Model counts at the moment; empty when they do."""
-    found = next((each for each in status.conditions if each.type == "ApprovalsTrusted"), None)
+    found = status.condition("ApprovalsTrusted")
     return found.message if found is not None and found.status == "False" else ""
 
 
@@ -108,7 +100,7 @@ def _print(console: Console, waiting: Sequence[_Waiting], doubts: Sequence[str],
             *(Text(clean(text)) for text in (each.namespace, each.model, row.version, row.role, row.before)),
             "now" if row.due else "later",
             str(row.missing),
-            age(row.since, now),
+            ago(row.since, now),
             Text("yes" if each.mine else "no", style="green" if each.mine else ""),
         )
     console.print(table)

@@ -13,12 +13,12 @@ from modelward.api.lifecycle_policy import ApprovalDemand, LifecyclePolicy
 from modelward.api.model import Model
 from modelward.api.model_approval import Decision
 from modelward.api.model_evaluation import ModelEvaluation
-from modelward.api.model_version import ModelVersion, ModelVersionSpec
-from modelward.api.resources import LIFECYCLE_POLICIES, MODEL_EVALUATIONS, MODEL_VERSIONS, NAMESPACES
+from modelward.api.model_version import ModelVersionSpec
+from modelward.api.resources import LIFECYCLE_POLICIES, MODEL_EVALUATIONS, NAMESPACES
 from modelward.api.status import DecisionStatus, ModelStatus, PendingApproval, RolloutStatus, Stage
 from modelward.cli.cluster import Cluster, Forbidden
 from modelward.cli.failure import Failure
-from modelward.cli.reading import parsed, read_model
+from modelward.cli.reading import parsed, read_model, read_version
 from modelward.governance import subjects
 from modelward.governance.approvals import Answer, Trust
 from modelward.lifecycle import decisions, policies
@@ -100,14 +100,14 @@ def read_case(cluster: Cluster, name: str, version: str) -> Case:
     chosen = version or flying or model.spec.production.version
     if not chosen:
         raise Failure(f"Model {cluster.namespace}/{name} asks for no version: name one with --version.")
-    candidate = _version(cluster, name, chosen)
+    candidate = read_version(cluster, name, chosen)
     if candidate is None:
         raise Failure(
             f"there is no ModelVersion {cluster.namespace}/{child_name(name, chosen)}: `kubectl get modelversions` lists them."
         )
     views = {chosen: _view(candidate)}
     serving = status.production.version if status.production else ""
-    if serving and serving != chosen and (spec := _version(cluster, name, serving)):
+    if serving and serving != chosen and (spec := read_version(cluster, name, serving)):
         views[serving] = _view(spec)
     evaluations = tuple(
         parsed(ModelEvaluation, found)
@@ -142,11 +142,6 @@ def as_decided(case: Case, row: PendingApproval, decision: Decision, approver: s
         at=case.situation.now,
         seen_at=case.situation.now,
     )
-
-
-def _version(cluster: Cluster, model: str, version: str) -> ModelVersionSpec | None:
-    found = cluster.get(MODEL_VERSIONS, child_name(model, version))
-    return parsed(ModelVersion, found).spec if found else None
 
 
 def _view(spec: ModelVersionSpec) -> VersionView:

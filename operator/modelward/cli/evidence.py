@@ -12,8 +12,6 @@ from rich.console import Console
 from modelward.api.digests import version_digest
 from modelward.api.model import Model
 from modelward.api.model_audit_record import ModelAuditRecordSpec
-from modelward.api.model_version import ModelVersion, ModelVersionSpec
-from modelward.api.resources import MODEL_VERSIONS
 from modelward.api.status import ModelStatus, format_second
 from modelward.api.types import API_VERSION, ObjectName
 from modelward.cli.approvals import untrusted
@@ -21,7 +19,7 @@ from modelward.cli.audit_sources import Checkpoints, Collected, From, PublicKeys
 from modelward.cli.cluster import Cluster, Context, Kubeconfig, Namespace, connect
 from modelward.cli.failure import Failure
 from modelward.cli.moments import given_span
-from modelward.cli.reading import parsed, read_model
+from modelward.cli.reading import read_model, read_version
 from modelward.cli.terminal import clean
 from modelward.governance import trials
 from modelward.governance.builds import differences, unpinned_images
@@ -171,8 +169,9 @@ def _refuse_what_proves_nothing(model: Model, status: ModelStatus, where: str) -
         raise Failure(
             f"Model {where} is served elsewhere (it has no spec.serving), so that nothing about it is measured there."
         )
-    looked = any(condition.type == "ApprovalsTrusted" for condition in status.conditions)
-    doubt = untrusted(status) if looked else "the operator has not said whether the admission policies are in place."
+    doubt = untrusted(status)
+    if status.condition("ApprovalsTrusted") is None:
+        doubt = "the operator has not said whether the admission policies are in place."
     if doubt:
         raise Failure(
             f"what Model {where} says of itself cannot be believed: {doubt} Anybody may have written it: install the chart there with"
@@ -198,11 +197,6 @@ def _whole_chain(
     return [ModelAuditRecordSpec.model_validate(document) for document in readable], examined.head
 
 
-def _version(cluster: Cluster, model: str, version: str) -> ModelVersionSpec | None:
-    found = cluster.get(MODEL_VERSIONS, child_name(model, version))
-    return parsed(ModelVersion, found).spec if found else None
-
-
 def _digest_of_the_same_build(
     trial: Trial, earlier: Cluster, later: Cluster, model: str, version: str
 ) -> tuple[str, list[str]]:
@@ -212,7 +206,7 @@ def _digest_of_the_same_build(
         Failure: it is not there yet, is another build, or that cannot be told.
     """
     name, notes = child_name(model, version), []
-    here, there = _version(earlier, model, version), _version(later, model, version)
+    here, there = read_version(earlier, model, version), read_version(later, model, version)
     if there is None:
         raise Failure(
             f"there is no ModelVersion {later.namespace}/{name} in the later environment: commit it there first, or correct --for and"

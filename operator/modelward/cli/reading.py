@@ -10,12 +10,13 @@ from modelward.api.invalid import first_error
 from modelward.api.lifecycle_policy import LifecyclePolicy
 from modelward.api.model import Model
 from modelward.api.model_evaluation import ModelEvaluation
-from modelward.api.model_version import ModelVersion
-from modelward.api.resources import MODELS
+from modelward.api.model_version import ModelVersion, ModelVersionSpec
+from modelward.api.resources import MODEL_VERSIONS, MODELS
 from modelward.api.status import ModelStatus
 from modelward.cli.cluster import Cluster, Object
 from modelward.cli.failure import Failure
 from modelward.cli.terminal import clean
+from modelward.traffic.names import child_name
 
 Kind = TypeVar("Kind", Model, ModelStatus, ModelVersion, ModelEvaluation, LifecyclePolicy)
 
@@ -73,6 +74,16 @@ def read_model(cluster: Cluster, name: str) -> tuple[Model, ModelStatus]:
     if raw is None:
         raise no_model(cluster, name)
     return model_in(raw)
+
+
+def read_version(cluster: Cluster, model: str, version: str) -> ModelVersionSpec | None:
+    """What a version of a Model says; None where it is not there.
+
+    Raises:
+        Unreadable: another release wrote it.
+    """
+    found = cluster.get(MODEL_VERSIONS, child_name(model, version))
+    return parsed(ModelVersion, found).spec if found else None
 
 
 def no_model(cluster: Cluster, name: str) -> Failure:

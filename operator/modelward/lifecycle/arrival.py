@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from modelward.api import reasons
 from modelward.api.model import Model
-from modelward.api.status import Condition, ModelStatus, Stage
+from modelward.api.status import ModelStatus, Stage
 
 STAGES = (Stage.VALIDATION, Stage.SHADOW, Stage.CANARY, Stage.PRODUCTION)
 """The stages that can be waited for, in their order."""
@@ -64,7 +64,7 @@ def _told(model: Model, status: ModelStatus, version: str) -> Arrival:
         remedy = f"commit another version, or raise spec.production.retry above {latched.retry}"
         message = f"{version} failed in {latched.stage} and is latched: {latched.message.rstrip('.')}: {remedy}."
         return _arrival(State.FAILED, status, version, message, latched.reason)
-    valid, progressing = _condition(status, "SpecValid"), _condition(status, "Progressing")
+    valid, progressing = status.condition("SpecValid"), status.condition("Progressing")
     if valid is not None and valid.status == "False":
         # A Model may arrive before its ModelVersion.
         state = State.UNDER_WAY if valid.reason == reasons.VERSION_NOT_FOUND else State.FAILED
@@ -100,7 +100,3 @@ def _arrival(state: State, status: ModelStatus, version: str, message: str, reas
     if shown is None or shown.version != version:
         return Arrival(state, message, reason)
     return Arrival(state, message, reason, status.stage, status.weight, status.gates_summary)
-
-
-def _condition(status: ModelStatus, kind: str) -> Condition | None:
-    return next((condition for condition in status.conditions if condition.type == kind), None)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from modelward.api import reasons
-from modelward.api.status import Condition, FailedVersion
+from modelward.api.status import FailedVersion
 from modelward.api.types import format_duration
 from modelward.lifecycle.overview import Situation, blocking, stage_in_words, weight_of, wrong_of
 
@@ -86,7 +86,7 @@ def not_seen_yet(s: Situation, remedy: Remedies) -> Headline | None:
 
 
 def users_get_no_answers(s: Situation, remedy: Remedies) -> Headline | None:
-    serving = _condition(s, "Serving")
+    serving = s.status.condition("Serving")
     if s.status.production is None or serving is None or serving.status != "False":
         return None
     what = f"Users get no answers since {ago(serving.last_transition_time, s.now)}: {_sentence(serving.message)}"
@@ -103,7 +103,7 @@ def frozen(s: Situation, remedy: Remedies) -> Headline | None:
 
 
 def the_spec_is_invalid(s: Situation, remedy: Remedies) -> Headline | None:
-    valid = _condition(s, "SpecValid")
+    valid = s.status.condition("SpecValid")
     if valid is None or valid.status != "False":
         return None
     serves = f"; {s.status.production.version} goes on serving" if s.status.production else ""
@@ -112,7 +112,7 @@ def the_spec_is_invalid(s: Situation, remedy: Remedies) -> Headline | None:
 
 
 def traffic_goes_back(s: Situation, remedy: Remedies) -> Headline | None:
-    switch, progressing = s.status.switch, _condition(s, "Progressing")
+    switch, progressing = s.status.switch, s.status.condition("Progressing")
     if switch is None:
         return None
     what = progressing.message if progressing else f"All traffic goes to {switch.to}: {switch.because}"
@@ -133,7 +133,7 @@ def it_was_rolled_back(s: Situation, remedy: Remedies) -> Headline | None:
 
 
 def people_have_to_approve(s: Situation, remedy: Remedies) -> Headline | None:
-    rollout, progressing = s.status.rollout, _condition(s, "Progressing")
+    rollout, progressing = s.status.rollout, s.status.condition("Progressing")
     due = [row for row in s.status.pending_approvals if row.due]
     if rollout is None or progressing is None or progressing.reason != reasons.AWAITING_APPROVAL or not due:
         return None
@@ -141,7 +141,7 @@ def people_have_to_approve(s: Situation, remedy: Remedies) -> Headline | None:
     here = stage_in_words(rollout, weight_of(s, rollout.version))
     since = ago(min(row.since for row in due), s.now)
     what = f"{rollout.version} waits in {here} for {roles}, asked for {since} ago; everything measured is in order."
-    trusted = _condition(s, "ApprovalsTrusted")
+    trusted = s.status.condition("ApprovalsTrusted")
     if trusted is not None and trusted.status == "False":
         return Headline(Urgency.ACT, f"{what} {_sentence(trusted.message)}", remedy(trusted.reason))
     command = f"{s.called} approve {s.where} --version {rollout.version} --role {due[0].role}"
@@ -149,7 +149,7 @@ def people_have_to_approve(s: Situation, remedy: Remedies) -> Headline | None:
 
 
 def the_rollout_is_held(s: Situation, remedy: Remedies) -> Headline | None:
-    rollout, progressing = s.status.rollout, _condition(s, "Progressing")
+    rollout, progressing = s.status.rollout, s.status.condition("Progressing")
     if rollout is None or progressing is None or progressing.status != "False":
         return None
     here = stage_in_words(rollout, weight_of(s, rollout.version))
@@ -161,7 +161,7 @@ def the_rollout_is_held(s: Situation, remedy: Remedies) -> Headline | None:
 
 
 def its_pods_are_ailing(s: Situation, remedy: Remedies) -> Headline | None:
-    rollout, progressing = s.status.rollout, _condition(s, "Progressing")
+    rollout, progressing = s.status.rollout, s.status.condition("Progressing")
     if rollout is None or progressing is None or progressing.reason != reasons.PODS_NOT_READY:
         return None
     command = _describe_pods(s, rollout.version)
@@ -169,7 +169,7 @@ def its_pods_are_ailing(s: Situation, remedy: Remedies) -> Headline | None:
 
 
 def a_rollout_is_under_way(s: Situation, remedy: Remedies) -> Headline | None:
-    rollout, progressing = s.status.rollout, _condition(s, "Progressing")
+    rollout, progressing = s.status.rollout, s.status.condition("Progressing")
     if rollout is None:
         return None
     here = stage_in_words(rollout, weight_of(s, rollout.version))
@@ -183,7 +183,7 @@ def a_rollout_is_under_way(s: Situation, remedy: Remedies) -> Headline | None:
 
 
 def what_serves_does_not_perform(s: Situation, remedy: Remedies) -> Headline | None:
-    performing, production = _condition(s, "Performing"), s.status.production
+    performing, production = s.status.condition("Performing"), s.status.production
     if production is None or performing is None or performing.status != "False":
         return None
     what = f"{production.version} serves all traffic, and its monitoring fails: {_sentence(performing.message)}"
@@ -215,7 +215,7 @@ def it_is_watched(s: Situation, remedy: Remedies) -> Headline | None:
 
 
 def it_is_at_rest(s: Situation, remedy: Remedies) -> Headline | None:
-    ready, production = _condition(s, "Ready"), s.status.production
+    ready, production = s.status.condition("Ready"), s.status.production
     if ready is None:
         return None
     if production is not None and production.version == s.model.spec.production.version:
@@ -258,10 +258,6 @@ def latch_of(s: Situation) -> FailedVersion | None:
 def _describe_pods(s: Situation, version: str) -> str:
     selector = f"modelward.dev/model={s.model.metadata.name},modelward.dev/version={version}"
     return f"kubectl describe pods -n {s.model.metadata.namespace} -l {selector}"
-
-
-def _condition(s: Situation, kind: str) -> Condition | None:
-    return next((condition for condition in s.status.conditions if condition.type == kind), None)
 
 
 def _sentence(text: str) -> str:
