@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from modelward.api import reasons
-from modelward.api.status import FailedVersion
+from modelward.api.status import FailedVersion, Stage
 from modelward.api.types import format_duration
 from modelward.lifecycle.overview import Situation, blocking, stage_in_words, weight_of, wrong_of
 
@@ -168,6 +168,16 @@ def its_pods_are_ailing(s: Situation, remedy: Remedies) -> Headline | None:
     return Headline(Urgency.ACT, _sentence(progressing.message), remedy(progressing.reason), command)
 
 
+def its_traffic_is_refused(s: Situation, remedy: Remedies) -> Headline | None:
+    """No time of a stage counts until the gateway has taken its traffic over, and a gateway that has refused it does not do so later."""
+    rollout, applied = s.status.rollout, s.status.condition("TrafficApplied")
+    if rollout is None or rollout.stage is Stage.VALIDATION or applied is None or applied.status != "False":
+        return None
+    here = stage_in_words(rollout, weight_of(s, rollout.version))
+    what = f"{rollout.version} is held in {here} since {ago(applied.last_transition_time, s.now)}, because its traffic is not in force: {_sentence(applied.message)}"
+    return Headline(Urgency.ACT, what, remedy(applied.reason), f"kubectl describe httproute {s.where}")
+
+
 def a_rollout_is_under_way(s: Situation, remedy: Remedies) -> Headline | None:
     rollout, progressing = s.status.rollout, s.status.condition("Progressing")
     if rollout is None:
@@ -239,6 +249,7 @@ SAID: tuple[Callable[[Situation, Remedies], Headline | None], ...] = (
     people_have_to_approve,
     the_rollout_is_held,
     its_pods_are_ailing,
+    its_traffic_is_refused,
     a_rollout_is_under_way,
     what_serves_does_not_perform,
     something_else_is_wrong,

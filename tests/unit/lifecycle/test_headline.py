@@ -66,6 +66,18 @@ CASES: dict[str, tuple[Given, Urgency, str, str]] = {
         "v8: 0 of 2 pods are ready. v8 fails unless all are by 2026-11-21 12:10:00 UTC.",
         "Nothing to do",
     ),
+    "a route that the gateway refuses needs somebody, and is no matter of waiting": (
+        starting().version("v8", ready=2).route(resolved=False, message="BackendNotFound"),
+        Urgency.ACT,
+        "v8 is held in Shadow since 0s, because its traffic is not in force: BackendNotFound.",
+        "[remedy of RefsUnresolved] kubectl describe httproute credit-risk -n lending",
+    ),
+    "a gateway that is only a little behind is waited for": (
+        starting().version("v8", ready=2).route(observed=False),
+        Urgency.WAIT,
+        "waiting for the route to be in force",
+        "Nothing to do",
+    ),
     "an undecided gate goes on by itself": (
         canary(weight=50).gate("errors", "Inconclusive", "about 1,300 more requests needed, 25 minutes at this rate"),
         Urgency.WAIT,
