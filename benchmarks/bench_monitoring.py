@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelward.api.gates import Gate
-from modelward.api.lifecycle_policy import Monitoring
 from modelward.api.model_version import Baseline
+from modelward.api.stages import Monitoring
 from modelward.lifecycle.evidence import Evidence, Inputs, begin, fold, judge, split_alpha
 from modelward.lifecycle.gates.verdict import Result
 from modelward.lifecycle.monitoring import gates_of

@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
+from modelward.api.demands import RiskTier, Word
 from modelward.api.gates import Gate
-from modelward.api.lifecycle_policy import RiskTier, Word
 from modelward.api.types import (
     AS_SET,
     NAME_IS_A_DNS_LABEL,

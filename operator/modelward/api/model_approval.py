@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from modelward.api.lifecycle_policy import RiskTier
+from modelward.api.demands import RiskTier
 from modelward.api.types import (
     ApiModel,
     CelRule,

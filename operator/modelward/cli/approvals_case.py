@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from modelward.api.digests import version_digest
-from modelward.api.lifecycle_policy import ApprovalDemand, LifecyclePolicy
+from modelward.api.lifecycle_policy import LifecyclePolicy
 from modelward.api.model import Model
 from modelward.api.model_approval import Decision
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import ModelVersionSpec
 from modelward.api.resources import LIFECYCLE_POLICIES, MODEL_EVALUATIONS, NAMESPACES
+from modelward.api.stages import ApprovalDemand
 from modelward.api.status import DecisionStatus, ModelStatus, PendingApproval, RolloutStatus, Stage
 from modelward.cli.cluster import Cluster, Forbidden
 from modelward.cli.failure import Failure

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from modelward.api.lifecycle_policy import RiskTier
+from modelward.api.demands import RiskTier
 from modelward.api.model_approval import Decision
 from modelward.api.resources import MODEL_APPROVALS
 from modelward.api.status import PendingApproval, format_second

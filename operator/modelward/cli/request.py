@@ -8,8 +8,9 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
-from modelward.api.lifecycle_policy import ApprovalDemand, IdentityMap
+from modelward.api.demands import IdentityMap
 from modelward.api.model_approval import Decision
+from modelward.api.stages import ApprovalDemand
 from modelward.api.status import PendingApproval
 from modelward.api.types import GROUP, VERSION
 from modelward.cli.approvals_case import Case, read_case

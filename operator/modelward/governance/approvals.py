@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from modelward.api.lifecycle_policy import ApprovalDemand, IdentityMap
+from modelward.api.demands import IdentityMap
 from modelward.api.model_approval import Decision, ModelApproval
+from modelward.api.stages import ApprovalDemand
 from modelward.api.status import DecisionStatus
 from modelward.governance.identities import builder_of, is_the_builder, person_of, team_in_common, teams_of
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from modelward.api.lifecycle_policy import IdentityMap, Person
+from modelward.api.demands import IdentityMap, Person
 from modelward.api.model_version import ModelVersionSpec
 
 

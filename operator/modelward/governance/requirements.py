@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from modelward.api.lifecycle_policy import IdentityMap, LifecyclePolicySpec, RequiredField
+from modelward.api.demands import IdentityMap, RequiredField
+from modelward.api.lifecycle_policy import LifecyclePolicySpec
 from modelward.api.model import Model, ModelSpec
 from modelward.api.model_version import ModelVersionSpec
 from modelward.api.types import ApiModel

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from modelward.api.demands import RiskTier
 from modelward.api.digests import digest_of, digest_of_model
-from modelward.api.lifecycle_policy import RiskTier
 from modelward.api.model import Model
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.status import Covers, EvaluationReference

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from modelward.api import reasons
-from modelward.api.lifecycle_policy import LifecyclePolicySpec, MinimumTier, RiskTier, TierCondition
+from modelward.api.demands import MinimumTier, RiskTier, TierCondition
+from modelward.api.lifecycle_policy import LifecyclePolicySpec
 from modelward.api.model import Model, RiskAssessment
 from modelward.api.status import DecisionStatus
 from modelward.governance import approvals, subjects

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from modelward.api.gates import Gate
-from modelward.api.lifecycle_policy import Monitoring
+from modelward.api.stages import Monitoring
 from modelward.api.status import GateStatus, ModelStatus, Stage, VersionStatus, format_time
 from modelward.api.types import format_duration
 from modelward.lifecycle import evidence as evidence_of

@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from modelward.api import reasons
-from modelward.api.lifecycle_policy import ApprovalDemand, FirstVersionRequirement, IdentityMap, Stages
+from modelward.api.demands import IdentityMap
 from modelward.api.model_approval import Decision
+from modelward.api.stages import ApprovalDemand, FirstVersionRequirement, Stages
 from modelward.api.status import (
     Covers,
     DecisionStatus,

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from modelward.api import reasons
 from modelward.api.gates import Gate
-from modelward.api.lifecycle_policy import Monitoring, ResponseAction
+from modelward.api.stages import Monitoring, ResponseAction
 from modelward.api.status import GateStatus, ModelStatus, MonitoringStatus, VersionReference
 from modelward.lifecycle.evidence import Evidence
 from modelward.lifecycle.gates.registry import kind_for

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from modelward.api.lifecycle_policy import Requirement, Stages
 from modelward.api.model import Model
+from modelward.api.stages import Requirement, Stages
 from modelward.api.status import GateStatus, ModelStatus, RolloutStatus, Stage
 from modelward.api.types import format_duration
 from modelward.lifecycle.assess import rows_of

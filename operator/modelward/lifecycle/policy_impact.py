@@ -10,9 +10,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from modelward.api.gates import Reference
-from modelward.api.lifecycle_policy import ApprovalDemand, FirstVersionRequirement, LifecyclePolicy, Stages
+from modelward.api.lifecycle_policy import LifecyclePolicy
 from modelward.api.model import Model
 from modelward.api.model_version import ModelVersionSpec
+from modelward.api.stages import ApprovalDemand, FirstVersionRequirement, Stages
 from modelward.api.status import ModelStatus
 from modelward.governance import requirements, tiers
 from modelward.lifecycle.policies import applicable, merge

@@ -5,13 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from modelward.api import reasons
-from modelward.api.lifecycle_policy import (
-    ApprovalDemand,
-    Requirement,
-    Stages,
-    UnknownAction,
-    unsupported,
-)
+from modelward.api.lifecycle_policy import UnknownAction, unsupported
+from modelward.api.stages import ApprovalDemand, Requirement, Stages
 from modelward.api.status import (
     GateStatus,
     ModelStatus,

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from modelward.api.lifecycle_policy import StandbyPolicy
+from modelward.api.stages import StandbyPolicy
 from modelward.api.status import ModelStatus, Stage, TrafficStatus, WeightStatus
 from modelward.lifecycle.plan import Children, Traffic
 from modelward.lifecycle.snapshot import Snapshot, VersionView

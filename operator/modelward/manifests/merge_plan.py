@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from modelward.api.demands import IdentityMap
 from modelward.api.gates import Gate, kind_of
-from modelward.api.lifecycle_policy import ApprovalDemand, IdentityMap, LifecyclePolicy
+from modelward.api.lifecycle_policy import LifecyclePolicy
 from modelward.api.model_version import ModelVersionSpec
+from modelward.api.stages import ApprovalDemand
 from modelward.api.status import ModelStatus, RolloutStatus, Stage
 from modelward.governance import requirements
 from modelward.governance.identities import builders_of, is_the_builder

@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from modelward.api import reasons
+from modelward.api.demands import IdentityMap
 from modelward.api.digests import digest_of, version_digest
 from modelward.api.invalid import first_error_with_value
-from modelward.api.lifecycle_policy import IdentityMap, LifecyclePolicy, LifecyclePolicySpec
+from modelward.api.lifecycle_policy import LifecyclePolicy, LifecyclePolicySpec
 from modelward.api.model import Model, Route
 from modelward.api.model_approval import ModelApproval
 from modelward.api.model_audit_record import ModelAuditRecordSpec, record_name

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from modelward.api.digests import version_digest
-from modelward.api.lifecycle_policy import LifecyclePolicySpec, RiskTier
+from modelward.api.demands import RiskTier
+from modelward.api.lifecycle_policy import LifecyclePolicySpec
 from modelward.api.model import Model
 from modelward.api.model_version import Baseline, ModelVersionSpec
 from modelward.api.status import ModelStatus, VersionReference

@@ -7,10 +7,11 @@ import pytest
 from pydantic import ValidationError
 
 from modelward.api import schema
-from modelward.api.lifecycle_policy import LifecyclePolicy, Watch, unsupported
+from modelward.api.lifecycle_policy import LifecyclePolicy, unsupported
 from modelward.api.model import Model
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import ModelVersion
+from modelward.api.stages import Watch
 from modelward.api.types import ApiModel, format_duration, parse_duration, refused_changes
 from tests.manifests import BAD, BAD_FOR_PYTHON_ONLY, CHANGES, GOOD, Bad, Change, Manifest
 

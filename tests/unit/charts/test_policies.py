@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
+from modelward.api.demands import RiskTier
 from modelward.api.gates import Gate
-from modelward.api.lifecycle_policy import LifecyclePolicy, LifecyclePolicySpec, RiskTier, unsupported
+from modelward.api.lifecycle_policy import LifecyclePolicy, LifecyclePolicySpec, unsupported
 from modelward.api.model import RiskAssessment
 from modelward.governance import tiers
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from modelward.api.lifecycle_policy import LifecyclePolicySpec, RequiredField
+from modelward.api.demands import RequiredField
+from modelward.api.lifecycle_policy import LifecyclePolicySpec
 from modelward.api.model import Model
 from modelward.api.model_version import ModelVersionSpec
 from modelward.governance.requirements import missing

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from modelward.api.lifecycle_policy import LifecyclePolicySpec, MinimumTier, RiskTier, TierCondition
+from modelward.api.demands import MinimumTier, RiskTier, TierCondition
+from modelward.api.lifecycle_policy import LifecyclePolicySpec
 from modelward.api.model import Model, RiskAssessment
 from modelward.api.status import DecisionStatus
 from modelward.governance import subjects

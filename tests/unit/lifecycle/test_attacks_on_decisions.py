@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from modelward.api.lifecycle_policy import RiskTier
+from modelward.api.demands import RiskTier
 from modelward.api.model import Owner, RiskAssessment
 from modelward.api.status import Stage
 from modelward.governance import approvals, subjects
