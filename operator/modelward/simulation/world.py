@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from modelward.api.digests import version_digest
 from modelward.api.demands import RiskTier
+from modelward.api.digests import version_digest
 from modelward.api.lifecycle_policy import LifecyclePolicySpec
 from modelward.api.model import Model
 from modelward.api.model_version import Baseline, ModelVersionSpec
