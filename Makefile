@@ -16,7 +16,7 @@ PYTEST := $(PYTHON) -m pytest -q --durations=8
 SIDE_BY_SIDE := -n 2 --dist loadfile
 export PATH := $(VENV)/bin:$(CACHE)/tools:$(PATH)
 
-.PHONY: help demo test quick unit api e2e tutorial lint docs generate env cluster-up cluster-down bench-%
+.PHONY: help demo test beginning quick unit api e2e tutorial lint docs generate env cluster-up cluster-down bench-%
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -24,7 +24,10 @@ help: ## List the targets
 demo: $(READY) ## Set everything up and show rollouts of a real model, narrated as they happen
 	@$(PYTHON) -m examples.tumor_screening.demo
 
-test: lint unit api e2e tutorial ## Everything: lint, unit, api and e2e layers, and the tutorial
+test: beginning lint unit api e2e tutorial ## Everything: lint, unit, api and e2e layers, and the tutorial
+
+beginning: $(READY)
+	@$(PYTHON) -m tests.tutorial
 
 quick: lint unit ## Lint and unit tests: no cluster, under 3 minutes
 

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from cluster import argocd, git_server, images, lifecycle, namespaces, paths, people, pruning, workloads
+from cluster import argocd, claim, git_server, images, lifecycle, namespaces, paths, people, pruning, workloads
 from cluster.processes import Failure
 
 EXAMPLES = """\
@@ -93,6 +93,7 @@ def _obey(arguments: argparse.Namespace) -> int:
             lifecycle.build()
         case "up":
             lifecycle.up()
+            claim.by_a_person()
         case "down":
             lifecycle.down()
         case "prune":

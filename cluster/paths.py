@@ -47,6 +47,11 @@ def scratch(purpose: str) -> Path:
     return folder
 
 
+def claim() -> Path:
+    """There when the cluster is that of a run, which holds a lock on it as long as it lives."""
+    return cache() / "claim.lock"
+
+
 def cluster() -> Path:
     """The data of the running cluster."""
     return cache() / "cluster"

@@ -30,6 +30,7 @@ from typing import Any
 
 import yaml
 
+from cluster import claim
 from cluster.processes import Failure
 from examples.tumor_screening.deciding import READERS, RISK, VALIDATOR, Auditor, Committee, asked, refused
 from examples.tumor_screening.environment import MANIFESTS, Environment, prepare, take_down_cluster, turn
@@ -518,6 +519,7 @@ def _play(arguments: argparse.Namespace, narrator: Narrator, ending: ExitStack) 
 
 def _leave(environment: Environment, narrator: Narrator, *, keep: bool) -> None:
     if keep:
+        claim.by_a_person()
         _tell_how_to_look_around(environment, narrator)
         return
     narrator.act("Cleaning up")

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from cluster import binaries, contexts, images, lifecycle, locks, paths, people, workloads
+from cluster import binaries, claim, contexts, images, lifecycle, locks, paths, people, workloads
 from cluster.processes import Command, Failure, run
 from examples.tumor_screening import train
 
@@ -63,7 +63,7 @@ class Environment:
     example_image: str
     artifacts: Path
     is_local: bool
-    started_here: bool  # the cluster was down when `prepare` was called
+    started_here: bool  # by `prepare`, or by an earlier run that was killed: it is this run that takes the cluster down
     kubectl_program: Path
     helm_program: Path
     operator_namespace: str = OPERATOR_NAMESPACE
@@ -137,10 +137,6 @@ class Environment:
         """The definitions of our kinds that the cluster has."""
         return [item for item in self.get("crd")["items"] if item["spec"]["group"] == "modelward.dev"]
 
-    def operator_log(self, lines: int = 100) -> str:
-        """The newest lines of what the operator logged."""
-        return self.kubectl("logs", "-n", OPERATOR_NAMESPACE, f"deployment/{OPERATOR_RELEASE}", f"--tail={lines}")
-
     def _delete_models(self, namespace: str, seconds: int) -> None:
         if self._knows_models():
             self.kubectl("delete", "models.modelward.dev", "--all", "-n", namespace, f"--timeout={seconds}s")
@@ -212,6 +208,9 @@ def _local_cluster(say: Say) -> Environment:
     if ailments:
         say(f"bringing the local cluster up ({ailments[0]})")
         lifecycle.up()
+    started_here = bool(ailments) or claim.of_a_dead_run()
+    if started_here:
+        claim.by_this_run()
     artifacts = ensure_artifacts(say)
     return Environment(
         kubeconfig=paths.kubeconfig(),
@@ -220,7 +219,7 @@ def _local_cluster(say: Say) -> Environment:
         example_image=_built_image("tumor-screening", EXAMPLE / "Dockerfile", say),
         artifacts=artifacts,
         is_local=True,
-        started_here=bool(ailments),
+        started_here=started_here,
         kubectl_program=binaries.path("kubectl"),
         helm_program=binaries.path("helm"),
         audit_export=paths.cluster() / "audit-export",

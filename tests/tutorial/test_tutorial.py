@@ -7,8 +7,9 @@ from time import monotonic
 
 import pytest
 
-from cluster import lifecycle, paths
+from cluster import claim, lifecycle
 from examples.tumor_screening.environment import turn
+from tests.tutorial.beginning import has_a_cluster_of_its_own, obstacle
 from tests.tutorial.console import Command, Shell, commands
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -23,12 +24,13 @@ SETTINGS_OF_SOMEBODY_ELSE = ("KUBECONFIG", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 @pytest.fixture
 def shell() -> Iterator[Shell]:
     """That of a reader who has just checked this out: no cluster, and nothing exported."""
-    named = os.environ.get("KUBECONFIG")
-    if named and Path(named).resolve() != paths.kubeconfig().resolve():
+    if not has_a_cluster_of_its_own():
         pytest.skip("the tutorial starts and stops the local cluster, and KUBECONFIG names another one")
     with turn():
-        if not lifecycle.ailments():
-            pytest.fail("the local cluster is up, and the tutorial begins without one: make cluster-down")
+        if in_the_way := obstacle():
+            pytest.fail(in_the_way)
+        lifecycle.down()
+        claim.by_this_run()
         environment = {name: value for name, value in os.environ.items() if name not in SETTINGS_OF_SOMEBODY_ELSE}
         try:
             with Shell(REPOSITORY, {**environment, "COLUMNS": "160"}) as started:
