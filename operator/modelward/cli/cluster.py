@@ -129,11 +129,9 @@ class Cluster:
 
     def create(self, resource: Resource, obj: Object) -> Object:
         """Create an object in its own namespace, or in the one of the command line; fields nobody knows are refused."""
-        return self._create(resource, obj, {})
-
-    def dry_run_create(self, resource: Resource, obj: Object) -> Object:
-        """What `create` would make: the server checks rights, schema and admission, and keeps nothing."""
-        return self._create(resource, obj, {"dryRun": "All"})
+        body = {"apiVersion": resource.api_version, "kind": resource.kind} | obj
+        path = resource.path(self._within(resource, obj["metadata"].get("namespace")))
+        return self._request("POST", resource, path, {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}, body)
 
     def watch(self, resource: Resource, since: str, name: str = "", namespace: str | None = None) -> Iterator[Object]:
         """The events of a Kubernetes watch, as they come, until the server ends it, which it does after WATCH_SECONDS.
@@ -174,7 +172,7 @@ class Cluster:
 
     def whoami(self) -> str:
         """The user name that the API server knows the caller by."""
-        answer = self._create(_SELF_SUBJECT_REVIEWS, {"metadata": {}}, {})
+        answer = self.create(_SELF_SUBJECT_REVIEWS, {"metadata": {}})
         return str(answer["status"]["userInfo"]["username"])
 
     def page(self, path: str, query: Mapping[str, str] | None = None, timeout: float | None = None) -> Page:
@@ -198,12 +196,6 @@ class Cluster:
         if not resource.namespaced or namespace == ALL_NAMESPACES:
             return ""
         return namespace or self.namespace
-
-    def _create(self, resource: Resource, obj: Object, extra: Mapping[str, str]) -> Object:
-        body = {"apiVersion": resource.api_version, "kind": resource.kind} | obj
-        path = resource.path(self._within(resource, obj["metadata"].get("namespace")))
-        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", **extra}
-        return self._request("POST", resource, path, query, body)
 
     def _pages(self, resource: Resource, namespace: str, selector: str) -> Iterator[Object]:
         query = {"limit": str(PAGE_SIZE)} | ({"labelSelector": selector} if selector else {})

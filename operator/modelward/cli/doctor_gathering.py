@@ -23,7 +23,7 @@ from modelward.api.resources import (
 )
 from modelward.api.schema import KINDS
 from modelward.api.types import GROUP
-from modelward.cli.cluster import ALL_NAMESPACES, Cluster, ClusterError, Object
+from modelward.cli.cluster import ALL_NAMESPACES, Cluster, ClusterError, Forbidden, NotServed, Object
 from modelward.diagnosis.facts import Access, Clocks, Fact, Installation, NotSeen, Objects, Seen, Unseen
 from modelward.diagnosis.ground import ROUTES
 from modelward.diagnosis.operators import DEFAULT_NAMESPACE, SELECTOR, Operator, operator_of
@@ -38,7 +38,6 @@ POD_SECONDS = 5.0
 
 _NO_LOG = "unable to retrieve container logs"
 """What a kubelet answers, as if it were the log, when it has thrown the log away."""
-FORBIDDEN, ABSENT, UNAVAILABLE = 403, 404, 503
 _NOT_SERVED = "the cluster does not serve a kind that this needs: see definitions"
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -207,8 +206,12 @@ def _version(cluster: Cluster) -> Fact[str]:
 def _fact(read: Callable[[], Value]) -> Fact[Value]:
     try:
         return Seen(read())
+    except NotServed:
+        return Unseen(_NOT_SERVED)
     except ClusterError as error:
-        return Unseen(_NOT_SERVED if error.status == ABSENT else error.message)
+        return Unseen(error.message)
+    except NotSeen as reason:
+        return Unseen(str(reason))
 
 
 def _all(facts: Mapping[Right, Fact[bool]]) -> Fact[Mapping[Right, bool]]:
@@ -237,9 +240,7 @@ def _clocks(cluster: Cluster) -> Clocks:
     date = cluster.page("/version").date
     after = datetime.now(UTC)
     if date is None:
-        raise ClusterError(
-            f"{cluster.host} does not say what time it is there: something in between leaves it out", FORBIDDEN
-        )
+        raise NotSeen(f"{cluster.host} does not say what time it is there: something in between leaves it out")
     return Clocks(here=before + (after - before) / 2, server=date + timedelta(seconds=0.5))
 
 
@@ -271,17 +272,13 @@ def _namespaces(cluster: Cluster, scope: str) -> Mapping[str, Object]:
 def _monitors(cluster: Cluster) -> Objects | None:
     try:
         cluster.page(f"/apis/{_MONITORING}/v1")
-    except ClusterError as error:
-        if error.status == ABSENT:
-            return None
-        raise
+    except NotServed:
+        return None
     return tuple(each for resource in _MONITORS for each in cluster.list(resource, ALL_NAMESPACES, SELECTOR))
 
 
 def _gateways(cluster: Cluster, models: Fact[Objects]) -> Mapping[tuple[str, str], Object | None]:
     """Those that Models name; whoever names one that is of a kind that nobody serves names one that is not there."""
-    if isinstance(models, Unseen):
-        raise ClusterError(models.why, FORBIDDEN)
     named = {
         (reference.get("namespace") or model["metadata"]["namespace"], reference["name"])
         for model in models.value
@@ -293,18 +290,12 @@ def _gateways(cluster: Cluster, models: Fact[Objects]) -> Mapping[tuple[str, str
 def _gateway(cluster: Cluster, namespace: str, name: str) -> Object | None:
     try:
         return cluster.get(GATEWAYS, name, namespace)
-    except ClusterError as error:
-        if error.status == ABSENT:
-            return None
-        raise
+    except NotServed:
+        return None
 
 
 def _versions(cluster: Cluster, found: Installation) -> Objects:
-    try:
-        asked = versions_asked(found)
-    except NotSeen as reason:
-        raise ClusterError(str(reason), FORBIDDEN) from reason
-    read = (cluster.get(MODEL_VERSIONS, name, namespace) for namespace, name in asked)
+    read = (cluster.get(MODEL_VERSIONS, name, namespace) for namespace, name in versions_asked(found))
     return tuple(each for each in read if each is not None)
 
 
@@ -360,13 +351,11 @@ def _metrics(cluster: Cluster, own: Operator, pod: Object) -> tuple[str, str]:
     path = PODS.path(own.namespace, f"{name}:{own.port}", "proxy/metrics")
     try:
         return name, cluster.page(path, timeout=POD_SECONDS).text
+    except Forbidden:
+        raise
     except ClusterError as error:
-        if error.status == FORBIDDEN:
-            raise
         why = f"the API server does not reach port {own.port} of pod {name}, which has the operator's metrics"
-        raise ClusterError(
-            f"{why}: let it in (networkPolicy.metricsFrom), or read them from a Prometheus", UNAVAILABLE
-        ) from error
+        raise NotSeen(f"{why}: let it in (networkPolicy.metricsFrom), or read them from a Prometheus") from error
 
 
 def _any(facts: Iterable[Fact[tuple[str, str]]]) -> Fact[Mapping[str, str]]:
