@@ -5,6 +5,8 @@ theirs.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -17,11 +19,17 @@ from tests.api.governance.people import OPERATOR, Guarded, Person, install
 @pytest.fixture(scope="session")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """The server, with everything of the chart that is cluster-wide but the operator's own rights; one for the session."""
-    folder = tmp_path_factory.mktemp("people")
+    with guarding(tmp_path_factory.mktemp("people"), tmp_path_factory.mktemp("guarded")) as world:
+        yield world
+
+
+@contextmanager
+def guarding(folder: Path, data: Path) -> Iterator[Guarded]:
+    """A server that keeps what people have in one folder and everything else in another."""
     authority = certificates.Authority()
     trusted = folder / "people.crt"
     trusted.write_bytes(authority.own_certificate().public_bytes(serialization.Encoding.PEM))
-    with running(tmp_path_factory.mktemp("guarded"), f"--client-ca-file={trusted}") as server:
+    with running(data, f"--client-ca-file={trusted}") as server:
         world = Guarded(server, folder, authority)
         install(world)
         yield world
@@ -34,6 +42,10 @@ def namespace(guarded: Guarded) -> str:
 
 @pytest.fixture(scope="session")
 def operator(guarded: Guarded) -> Person:
+    return operator_of(guarded)
+
+
+def operator_of(guarded: Guarded) -> Person:
     """The operator's account, with the rights on its own kinds; its name is what the policies know it by."""
     person = guarded.person(OPERATOR, "system:serviceaccounts")
     guarded.bind_everywhere(person, "modelward")

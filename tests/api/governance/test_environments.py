@@ -82,7 +82,7 @@ class Environments:
     def evidence(self, version: str, *more: str, by: Person | None = None) -> Result:
         """The command, as somebody runs it."""
         arguments = ["evidence", MODEL, "--version", version, "-n", self.test.namespace, "--for", self.prod.namespace]
-        config = str(self._kubeconfig(by or self.pipeline))
+        config = str(kubeconfig_of(by or self.pipeline, self.folder))
         return CliRunner().invoke(app, [*arguments, "--environment", "test", "--kubeconfig", config, *more])
 
     def create(self, manifest: Object, by: Person) -> Answer:
@@ -99,20 +99,31 @@ class Environments:
         found = await world.kube.get(MODEL_VERSIONS, world.namespace, f"{MODEL}-{version}")
         return version_digest(ModelVersion.model_validate(found).spec)
 
-    def _kubeconfig(self, person: Person) -> Path:
-        server = {"server": person.url, "certificate-authority": str(person.server_certificate)}
-        own = {"client-certificate": str(person.certificate), "client-key": str(person.key)}
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "own",
-            "clusters": [{"name": "tests", "cluster": server}],
-            "users": [{"name": "own", "user": own}],
-            "contexts": [{"name": "own", "context": {"cluster": "tests", "user": "own"}}],
-        }
-        path = self.folder / f"{person.key.stem}.yaml"  # a colon separates kubeconfig files
-        path.write_text(yaml.safe_dump(config), encoding="utf-8")
-        return path
+
+def kubeconfig_of(person: Person, folder: Path) -> Path:
+    """With one context, called as the cluster: own."""
+    path = folder / f"{person.key.stem}.yaml"  # a colon separates kubeconfig files
+    path.write_text(yaml.safe_dump(kubeconfig({"own": person})), encoding="utf-8")
+    return path
+
+
+def kubeconfig(contexts: dict[str, Person]) -> Object:
+    """A context for each person, in the cluster that knows them; the first is the current one."""
+
+    def cluster(person: Person) -> Object:
+        return {"server": person.url, "certificate-authority": str(person.server_certificate)}
+
+    def user(person: Person) -> Object:
+        return {"client-certificate": str(person.certificate), "client-key": str(person.key)}
+
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": next(iter(contexts)),
+        "clusters": [{"name": name, "cluster": cluster(person)} for name, person in contexts.items()],
+        "users": [{"name": name, "user": user(person)} for name, person in contexts.items()],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}} for name in contexts],
+    }
 
 
 def held_by(status: ModelStatus) -> GateStatus:
@@ -148,7 +159,7 @@ async def environments(
     await prod.set_policy(DEMANDED)
     pipeline, developer = guarded.person(PIPELINE, "system:serviceaccounts"), guarded.person("mallory")
     for name, world in (("promotion-reads-evidence", test), ("promotion-gives-evidence", prod)):
-        guarded.grant(pipeline, world.namespace, *_of_the_role(name))
+        guarded.grant(pipeline, world.namespace, *of_the_role(name))
         guarded.bind(developer, world.namespace, "modelward-edit")
         guarded.bind(developer, world.namespace, "modelward-view")
     await until_approvals_count(guarded)
@@ -159,7 +170,7 @@ async def environments(
     return found
 
 
-def _of_the_role(name: str) -> list[Object]:
+def of_the_role(name: str) -> list[Object]:
     rules: list[Object] = next(
         each["rules"]
         for each in yaml.safe_load_all(RIGHTS.read_text("utf-8"))
