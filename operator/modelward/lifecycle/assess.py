@@ -1,6 +1,6 @@
 """What the gates say now: evidence folded with the newest readings, and one row per gate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -92,6 +92,16 @@ def next_look(s: Snapshot, subject: Subject) -> datetime:
     if known is None or known.evaluated_at is None or known.evaluated_at > s.now:
         return s.now
     return known.evaluated_at + subject.interval
+
+
+def wanted_series(looked_at: Iterable[Subject]) -> dict[str, tuple[str, ...]]:
+    """The series to read of each version, for a look at these subjects."""
+    wanted: dict[str, set[str]] = {}
+    for subject in looked_at:
+        wanted.setdefault(subject.version, set()).update(evidence_of.candidate_series(subject.gates))
+        if subject.incumbent:
+            wanted.setdefault(subject.incumbent, set()).update(evidence_of.incumbent_series(subject.gates))
+    return {version: tuple(sorted(series)) for version, series in wanted.items()}
 
 
 def assess(s: Snapshot) -> Assessment:

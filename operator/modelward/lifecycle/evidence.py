@@ -278,6 +278,11 @@ def incumbent_series(gates: Iterable[Gate]) -> tuple[str, ...]:
     return _distinct(name for gate in gates if kind_for(gate).compares(gate) for name in kind_for(gate).series(gate))
 
 
+def is_among(name: str, wanted: Sequence[str]) -> bool:
+    """Is a series one of these, which are names, or prefixes that end in a slash?"""
+    return any(name == item or (item.endswith("/") and name.startswith(item)) for item in wanted)
+
+
 def split_alpha(total: float, gates_by_stage: Mapping[str, Sequence[Gate]]) -> float:
     """Each gate's share of a rollout's alpha: Bonferroni over all gates, of all stages, whose false alarm would end the rollout."""
     spending = sum(
@@ -382,7 +387,7 @@ def _advance(
             pod.pod,
             pod.started_at,
             pod.at,
-            {name: value for name, value in pod.series.items() if _matches(name, wanted)},
+            {name: value for name, value in pod.series.items() if is_among(name, wanted)},
         )
         increment, pods[pod.pod] = pod_increment(pod.pod, pods.get(pod.pod), kept, max(since, forgotten_until))
         increments.append(increment)
@@ -524,7 +529,7 @@ def _problem_for(evidence: Evidence, gate: Gate, inputs: Inputs) -> tuple[str, s
         if memory.problem is not None:
             return memory.reason, memory.problem
         for name, sentence in memory.invalid.items():
-            if _matches(name, wanted):
+            if is_among(name, wanted):
                 return "MetricAbsent" if name in memory.absent else "InvalidResult", sentence
     return None
 
@@ -545,10 +550,6 @@ def _requests(increment: Increment) -> float:
 
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("requests", "errors", *names)))
-
-
-def _matches(name: str, wanted: Sequence[str]) -> bool:
-    return any(name == item or (item.endswith("/") and name.startswith(item)) for item in wanted)
 
 
 def _size(evidence: Evidence) -> int:
