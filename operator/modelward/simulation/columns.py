@@ -1,6 +1,6 @@
 """A recording as arrays, so that what was counted in many intervals is drawn and summed at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -18,29 +18,30 @@ LATENCY, FEATURE = "latency", "feature/"
 
 @dataclass(frozen=True)
 class Columns:
-    """What was counted of one version, a row for each interval; zeros where nothing was."""
+    """What was recorded of one version, a row for each interval; zeros where nothing was."""
 
+    seen: Sequence[Counted | None]
     present: NDArray[np.bool_]
     requests: Floats
     errors: Floats
-    binned: Mapping[str, Floats]  # latency and feature/NAME, each with its bins on the last axis
 
-
-def columns_of(intervals: Sequence[Interval], version: str, sizes: Mapping[str, int]) -> Columns:
-    """Of one version; sizes are the bins of the series that are wanted, at least."""
-    seen = [interval.counted.get(version) for interval in intervals]
-    binned = {}
-    for name, size in sizes.items():
-        rows = _rows(seen, name)
+    def binned(self, series: str, size: int) -> Floats:
+        """Of latency or feature/NAME, with so many bins, at least, on the last axis."""
+        rows = _rows(self.seen, series)
         width = max(size, *map(len, rows))
         padded = (row if len(row) == width else (*row, *[0.0] * (width - len(row))) for row in rows)
         values = np.fromiter(chain.from_iterable(padded), np.float64, len(rows) * width)  # a third faster than np.array
-        binned[name] = values.reshape(-1, width)
+        return values.reshape(-1, width)
+
+
+def columns_of(intervals: Sequence[Interval], version: str) -> Columns:
+    """Of one version."""
+    seen = [interval.counted.get(version) for interval in intervals]
     return Columns(
+        seen,
         np.array([each is not None for each in seen]),
         np.array([each.requests if each else 0.0 for each in seen]),
         np.array([each.errors if each else 0.0 for each in seen]),
-        binned,
     )
 
 

@@ -1,6 +1,6 @@
 """What was counted of each version, interval by interval: the evidence that a policy is tried on.
 
-JSON lines, one for each version and interval, in the order of time; `at` is the end of the interval:
+JSON lines, one for each version and interval, in any order; `at` is the end of the interval, which begins where the one before ends:
 
     {"at": "2026-10-01T00:01:00Z", "version": "v7", "requests": 1200, "errors": 3, "latency": {"0.1": 1100, "0.25": 90, "+Inf": 10}}
 
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -49,10 +49,24 @@ class Interval:
 
 @dataclass(frozen=True)
 class Recording:
-    """All intervals in order; edges are those of the buckets of latency, in seconds."""
+    """All intervals; edges are those of the buckets of latency, in seconds.
+
+    Each interval begins where the one before ends, so that they have to be in order of time, with one for each end.
+
+    Raises:
+        Unusable: they are not.
+    """
 
     intervals: tuple[Interval, ...]
     edges: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for before, interval in pairwise(self.intervals):
+            if interval.at <= before.at:
+                raise Unusable(
+                    f"the interval that ends at {_written(interval.at)} comes after one that ends at {_written(before.at)}: give"
+                    " intervals in order of time, and only one for each end"
+                )
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -102,7 +116,7 @@ def assembled(lines: Sequence["_Line"]) -> Recording:
     """The intervals of lines, in order of time.
 
     Raises:
-        Unusable: there are none, or their buckets differ.
+        Unusable: there are none, their buckets differ, or a version has two for one interval.
     """
     edges = _edges(lines)
     by_time: dict[datetime, dict[str, Counted]] = {}
@@ -110,7 +124,12 @@ def assembled(lines: Sequence["_Line"]) -> Recording:
         buckets = {_bound(key): count for key, count in line.latency.items()}
         latency = tuple(buckets.get(edge, 0.0) for edge in (*edges, math.inf)) if buckets else ()
         counted = Counted(line.requests, min(line.errors, line.requests), latency, line.features)
-        by_time.setdefault(line.at.astimezone(UTC), {})[line.version] = counted
+        interval = by_time.setdefault(line.at.astimezone(UTC), {})
+        if line.version in interval:
+            raise Unusable(
+                f"{line.version} has two lines for the interval that ends at {_written(line.at)}: give one, with the sum of both"
+            )
+        interval[line.version] = counted
     if not by_time:
         raise Unusable("the recording is empty: give lines as `modelward simulate --example` prints them")
     return Recording(tuple(Interval(at, by_time[at]) for at in sorted(by_time)), edges)
@@ -132,7 +151,7 @@ def example() -> str:
             errors = requests // 8 if bad else requests // 200
             slow = requests // 4 if bad else requests // 60
             written = {
-                "at": at.isoformat().replace("+00:00", "Z"),
+                "at": _written(at),
                 "version": version,
                 "requests": requests,
                 "errors": errors,
@@ -175,6 +194,10 @@ def _checked(rows: Iterator[tuple[int, Any]]) -> list[_Line]:
             path = ".".join(str(part) for part in first["loc"]) or "the line"
             raise Unusable(f"line {number}: {path}: {first['msg']}: look at `modelward simulate --example`") from error
     return lines
+
+
+def _written(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _edges(lines: Sequence[_Line]) -> tuple[float, ...]:

@@ -106,7 +106,7 @@ def replay(
         ended=recording.intervals[-1].at,
         decisions=world.decisions,
         left_out=left_out,
-        drawn={version: Drawn(world.recorded[version], world.given[version]) for version in world.given},
+        drawn=world.drawn(),
     )
 
 
@@ -119,18 +119,15 @@ def _live_in_stretches(world: World, intervals: int) -> None:
         end = max(end, at + 1)
         before, known = world.memory(), world.picture()
         quiet = world.live_quietly_through(at, end - 1)
-        if quiet < end - 1:
-            # Up to there a decision may differ by time alone; the interval after it is decided by itself.
-            world.go_back(before)
-            suspect, longest = None, max(quiet - at, 1)
-            continue
-        world.live_through(end - 1)
+        world.live_through(quiet)
+        lived = quiet + 1 - at
         changed = world.picture() != known
-        if changed and end - at > 1:
+        if changed and lived > 1:
             world.go_back(before)
-            suspect = end
+            suspect = quiet + 1
             continue
-        at, longest = end, 1 if changed else min(8 * (end - at), LONGEST_STRETCH)
+        at += lived
+        longest = 1 if changed or at < end else min(8 * lived, LONGEST_STRETCH)
         suspect = None if changed else suspect
 
 

@@ -4,6 +4,7 @@
 saying the same. What a world was like can be kept and gone back to.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,23 +27,23 @@ from modelward.lifecycle.assess import (
     known_evidence,
     next_look,
     subjects,
+    wanted_series,
     with_evidence,
 )
 from modelward.lifecycle.decide import decide
-from modelward.lifecycle.evidence import Evidence, VersionMemory
+from modelward.lifecycle.evidence import Evidence, VersionMemory, candidate_series, incumbent_series, is_among
 from modelward.lifecycle.following import Stretch
 from modelward.lifecycle.gates.verdict import Counts, Looks
 from modelward.lifecycle.plan import Announcement, Plan
 from modelward.lifecycle.policies import policy_digest
 from modelward.lifecycle.snapshot import DeploymentView, Policy, RouteView, Snapshot, VersionView
 from modelward.simulation.columns import FEATURE, LATENCY, Floats, columns_of, edges_of
+from modelward.simulation.counters import AWAY, ERRORS, REQUESTS, Counters
 from modelward.simulation.recording import Interval, Recording
 from modelward.stats.readings import Binned, PodReading, Reading, Series
 
 MODEL = "simulated"
-Rows = Mapping[str, Mapping[str, Floats]]
-"""By version and series: what was counted since the pods were started, before the first of some intervals and after each."""
-COUNTERS = ("requests", "errors")
+COUNTERS = (REQUESTS, ERRORS)
 _AT_ONCE = 12
 """Decisions at one moment: each lets pods and routes follow, until nothing follows any more."""
 
@@ -69,17 +70,15 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Memory:
-    """Everything that an interval changes in a world."""
+    """Everything that an interval changes in a world; what counters have drawn goes with the requests that they are given."""
 
     snapshot: Snapshot
     steps: int
     decisions: int
-    counters: Mapping[str, Mapping[str, Floats]]
+    moment: int
+    began: Mapping[str, int]
     owed: Mapping[str, float]
-    recorded: Mapping[str, float]
-    given: Mapping[str, float]
     check_at: datetime | None
-    chance: Mapping[tuple[str, str], Any]  # the state of each stream
     silent: frozenset[str]
 
 
@@ -102,16 +101,16 @@ class World:
         names = [each for each in (incumbent, candidate) if each is not None]
         self.steps: list[Step] = []
         self.decisions = 0
-        self.recorded, self.given, self._owed = (dict.fromkeys(names, 0.0) for _ in range(3))
-        self._seed = seed
-        self._chance: dict[tuple[str, str], np.random.Generator] = {}
         features = {FEATURE + feature: edges for feature, edges in edges_of(baseline).items()}
         self._edges = {**({LATENCY: recording.edges} if recording.edges else {}), **features}
-        sizes = {series: len(edges) + 1 for series, edges in self._edges.items()}
-        self._columns = {version: columns_of(intervals, version, sizes) for version in names}
+        self._columns = {version: columns_of(intervals, version) for version in names}
+        self._counters = {name: Counters(name, each, self._edges, seed) for name, each in self._columns.items()}
+        self._absent = [frozenset(names).difference(interval.counted) for interval in intervals]
         self._totals = [sum(counted.requests for counted in each.counted.values()) for each in intervals]
         self._times = [interval.at for interval in intervals]
-        self._counters: Mapping[str, Mapping[str, Floats]] = {}
+        self._moment = 0  # so many intervals are over
+        self._began: Mapping[str, int] = {}  # when the pods of a version were started, while there are any
+        self._owed: Mapping[str, float] = dict.fromkeys(names, 0.0)
         self._silent: frozenset[str] = frozenset()
         self._candidate = candidate
         self._asked_at = recording.first_seen(candidate)
@@ -132,8 +131,9 @@ class World:
 
     def live_through(self, at: int) -> None:
         """Count what happened in an interval under the split in force, then let the operator look."""
-        self._silent = self._not_counted(at)
-        self._counters = {version: _last(rows) for version, rows in self._counted(at, at + 1).items()}
+        self._silent = self._absent[at]
+        self._serve(at, at + 1)
+        self._moment = at + 1
         now = self._times[at]
         self.s = replace(self.s, now=now)
         if now >= self._asked_at and self.s.model.spec.production.version != self._candidate:
@@ -145,38 +145,45 @@ class World:
             self._settle()
 
     def live_quietly_through(self, begin: int, end: int) -> int:
-        """Live through intervals without a decision, if every gate says the same at each look of them.
+        """Live through intervals without a decision, for as long as every gate goes on saying the same at each look of them.
 
-        Else nothing that matters is as it was, and the answer is not end: it is up to where that could be done. Go back, then.
+        The answer is up to where: the interval before something may be new is left to be decided too, so that it shows what time
+        alone has changed by then.
         """
-        alike = self._as_usual(begin, end)
-        if alike < end or begin == end:
-            return alike
-        rows = self._counted(begin, end)
-        looked: list[tuple[Subject, list[int], Stretch | None]] = []
+        usual = self._as_usual(begin, end)
+        if begin == usual:
+            return begin
+        owed = self._owed
+        self._serve(begin, usual)
+        until, followed = usual, []
         for subject in subjects(self.s):
-            looks = self._looks(subject, begin, end)
-            if not looks:
-                continue
-            stretch = self._followed(subject, looks, begin, rows)
+            looks = self._looks(subject, begin, until)
+            stretch = self._followed(subject, looks) if looks else None
             reached = stretch.looks if stretch else len(looks) if self._is_known_silent(subject) else 0
-            if reached < len(looks):
-                return looks[reached]
-            looked.append((subject, looks, stretch))
-        for subject, looks, stretch in looked:
-            at = looks[-1]
-            self._counters = {version: _row(each, at + 1 - begin) for version, each in rows.items()}
-            self.s = replace(self.s, now=self._times[at])
-            self._remember(subject, stretch)
-        self._counters = {version: _last(each) for version, each in rows.items()}
-        self.s = replace(self.s, now=self._times[end - 1])
-        return end
+            until = until if reached == len(looks) else looks[reached]
+            followed.append((subject, looks, stretch))
+        until = until if until == end else max(until - 1, begin)
+        if until < usual:
+            self._owed = owed
+            self._serve(begin, until)
+        for subject, looks, stretch in followed:
+            within = bisect_left(looks, until)
+            if within:
+                self._stand_at(looks[within - 1] + 1)
+                self._remember(subject, stretch and replace(stretch, looks=within))
+        if until > begin:
+            self._stand_at(until)
+        return until
+
+    def _stand_at(self, moment: int) -> None:
+        self._moment = moment
+        self.s = replace(self.s, now=self._times[moment - 1])
 
     def _as_usual(self, begin: int, end: int) -> int:
         """Up to where nothing is asked for, and the same versions are counted as before."""
         asked = self.s.model.spec.production.version == self._candidate
         for at in range(begin, end):
-            if self._not_counted(at) != self._silent or (not asked and self._times[at] >= self._asked_at):
+            if self._absent[at] != self._silent or (not asked and self._times[at] >= self._asked_at):
                 return at
         return end
 
@@ -192,33 +199,34 @@ class World:
                 due_at = self._times[at] + subject.interval
         return looks
 
-    def _followed(self, subject: Subject, looks: Sequence[int], begin: int, rows: Rows) -> Stretch | None:
+    def _followed(self, subject: Subject, looks: Sequence[int]) -> Stretch | None:
         """The looks at a subject as far as they can be gone through at once; None where that cannot be asked."""
         names = [name for name in (subject.version, subject.incumbent) if name is not None]
-        if any(name in self._silent or name not in rows for name in names):
+        if any(name in self._silent or name not in self._began for name in names):
             return None
         known = known_evidence(self.s, subject)
         if known is None:
             return None
-        at = [look + 1 - begin for look in looks]
-        ours, *theirs = (
-            self._counts(memory, name, rows[name], at)
-            for memory, name in zip((known.candidate, known.incumbent), names, strict=False)
-        )
-        times = [self._times[look] for look in looks]
-        return follow(self.s, subject, times, Looks(ours, theirs[0] if theirs else None))
+        ours = self._counts(known.candidate, subject.version, candidate_series(subject.gates), looks)
+        theirs = None
+        if subject.incumbent is not None:
+            theirs = self._counts(known.incumbent, subject.incumbent, incumbent_series(subject.gates), looks)
+        return follow(self.s, subject, [self._times[look] for look in looks], Looks(ours, theirs))
 
-    def _counts(self, memory: VersionMemory, version: str, rows: Mapping[str, Floats], at: Sequence[int]) -> Counts:
+    def _counts(self, memory: VersionMemory, version: str, wanted: Sequence[str], looks: Sequence[int]) -> Counts:
         """What a version counted between looks, and from the last one that is remembered to the first of them."""
         pod = memory.pods.get(_pod_of(version))
         before = pod.series if pod else {}
+        moments = [self._moment, *(look + 1 for look in looks)]
 
         def increments(series: str) -> Floats:
+            counted = self._counters[version].counted(series, self._began[version], moments)
             value = before.get(series)
-            start = rows[series][0] if value is None else np.asarray(_plain(value))
-            return np.diff(rows[series][at], axis=0, prepend=start[None])
+            if value is not None:
+                counted[0] = _plain(value)
+            return np.diff(counted, axis=0)
 
-        binned = {series: (edges, increments(series)) for series, edges in self._edges.items()}
+        binned = {series: (edges, increments(series)) for series, edges in self._edges_of(wanted).items()}
         return Counts({series: increments(series) for series in COUNTERS}, binned)
 
     def _is_known_silent(self, subject: Subject) -> bool:
@@ -227,8 +235,9 @@ class World:
         return subject.version in self._silent and known is not None and known.candidate.problem is not None
 
     def _remember(self, subject: Subject, stretch: Stretch | None) -> None:
-        ours, theirs = self._reading(subject.version), subject.incumbent and self._reading(subject.incumbent)
-        evidence = stretch.after(ours, theirs or None) if stretch else folded(self.s, subject, ours, theirs or None)
+        readings = self._readings([subject])
+        ours, theirs = readings[subject.version], readings.get(subject.incumbent or "")
+        evidence = stretch.after(ours, theirs) if stretch else folded(self.s, subject, ours, theirs)
         self.s = with_evidence(self.s, subject, evidence)
 
     def picture(self) -> tuple[Any, ...]:
@@ -244,28 +253,19 @@ class World:
     def memory(self) -> Memory:
         """What to go back to."""
         return Memory(
-            self.s,
-            len(self.steps),
-            self.decisions,
-            self._counters,
-            dict(self._owed),
-            dict(self.recorded),
-            dict(self.given),
-            self._check_at,
-            {key: stream.bit_generator.state for key, stream in self._chance.items()},
-            self._silent,
+            self.s, len(self.steps), self.decisions, self._moment, self._began, self._owed, self._check_at, self._silent
         )
 
     def go_back(self, memory: Memory) -> None:
         """As if nothing had happened since."""
-        self.s, self._check_at = memory.snapshot, memory.check_at
         del self.steps[memory.steps :]
-        self._counters, self._owed, self._silent = memory.counters, dict(memory.owed), memory.silent
-        self.recorded, self.given = dict(memory.recorded), dict(memory.given)
-        self._chance = {key: self._chance[key] for key in memory.chance}
-        for key, state in memory.chance.items():
-            self._chance[key].bit_generator.state = state
-        self.decisions = memory.decisions
+        self.s, self.decisions, self._moment = memory.snapshot, memory.decisions, memory.moment
+        self._began, self._owed = memory.began, memory.owed
+        self._check_at, self._silent = memory.check_at, memory.silent
+
+    def drawn(self) -> dict[str, Drawn]:
+        """By version."""
+        return {version: Drawn(*counters.totals()) for version, counters in self._counters.items()}
 
     def _settle(self) -> None:
         """Decide, and let pods and routes follow, until nothing follows any more at this moment."""
@@ -278,7 +278,8 @@ class World:
 
     def _decide(self) -> Plan:
         self.decisions += 1
-        plan = decide(replace(self.s, readings=self._readings()))
+        due_now = [subject for subject in subjects(self.s) if due(self.s, subject)]
+        plan = decide(replace(self.s, readings=self._readings(due_now)))
         self._tell(plan.announcements, plan.status)
         versions = dict(self.s.versions)
         for version, status in plan.versions.items():
@@ -302,7 +303,7 @@ class World:
             self._start(version)
         for version, view in self.s.versions.items():
             if version not in staying and view.deployment:
-                self._counters = {name: each for name, each in self._counters.items() if name != version}
+                self._began = {name: moment for name, moment in self._began.items() if name != version}
                 gone = replace(view, deployment=None, service_exists=False)
                 self.s = replace(self.s, versions={**self.s.versions, version: gone})
         if plan.traffic is not None and plan.traffic.weights:
@@ -312,81 +313,54 @@ class World:
     def _start(self, version: str) -> None:
         view = self.s.versions[version]
         if view.deployment is None:
-            nothing = {series: np.zeros(len(edges) + 1) for series, edges in self._edges.items()}
-            self._counters = {**self._counters, version: {**dict.fromkeys(COUNTERS, np.zeros(())), **nothing}}
+            self._began = {**self._began, version: self._moment}
             started = replace(view, deployment=DeploymentView(1, 1, self.s.now), service_exists=True)
             self.s = replace(self.s, versions={**self.s.versions, version: started})
 
-    def _readings(self) -> dict[str, Reading]:
-        """Of every version whose look is due, and of what it is compared with."""
-        looked_at = [subject for subject in subjects(self.s) if due(self.s, subject)]
-        wanted = {name for subject in looked_at for name in (subject.version, subject.incumbent) if name}
-        return {version: self._reading(version) for version in wanted}
+    def _readings(self, looked_at: Sequence[Subject]) -> dict[str, Reading]:
+        """Of every version that is looked at, and of what it is compared with."""
+        return {version: self._reading(version, wanted) for version, wanted in wanted_series(looked_at).items()}
 
-    def _reading(self, version: str) -> Reading:
+    def _reading(self, version: str, wanted: Sequence[str]) -> Reading:
         """Of the one pod that stands for all pods of a version."""
-        counters, at = self._counters.get(version), self.s.now.timestamp()
+        began, at = self._began.get(version), self.s.now.timestamp()
         deployment = self.s.versions[version].deployment
-        if counters is None or deployment is None or version in self._silent:
+        if began is None or deployment is None or version in self._silent:
             return Reading(version, at, problem=f"nothing was recorded of {version} at this time")
-        series: dict[str, Series] = {name: float(counters[name]) for name in COUNTERS}
-        series |= {name: Binned(edges, tuple(counters[name].tolist())) for name, edges in self._edges.items()}
+
+        def counted(series: str) -> Floats:
+            return self._counters[version].counted(series, began, [self._moment])[0]
+
+        series: dict[str, Series] = {name: float(counted(name)) for name in COUNTERS}
+        series |= {name: Binned(edges, tuple(counted(name).tolist())) for name, edges in self._edges_of(wanted).items()}
         pod = PodReading(_pod_of(version), deployment.created_at.timestamp(), at, series)
         return Reading(version, at, (pod,))
 
-    def _not_counted(self, at: int) -> frozenset[str]:
-        return frozenset(version for version, columns in self._columns.items() if not columns.present[at])
+    def _edges_of(self, wanted: Sequence[str]) -> dict[str, tuple[float, ...]]:
+        return {series: edges for series, edges in self._edges.items() if is_among(series, wanted)}
 
-    def _counted(self, begin: int, end: int) -> Rows:
-        """What the pods have counted before these intervals and after each, under the split in force."""
-        rows: dict[str, dict[str, Floats]] = {}
+    def _serve(self, begin: int, end: int) -> None:
+        """Give every version its requests of some intervals."""
+        owed = dict(self._owed)
         for version, counters in self._counters.items():
-            added = self._added(version, self._given(version, begin, end), begin, end)
-            rows[version] = {
-                series: np.add.accumulate(np.concatenate([counters[series][None], each]))
-                for series, each in added.items()
-            }
-        return rows
+            given = np.full(end - begin, AWAY)
+            if version in self._began:
+                given, owed[version] = self._given(version, begin, end)
+            counters.give(begin, given)
+        self._owed = owed
 
-    def _given(self, version: str, begin: int, end: int) -> Floats:
-        """How many requests a version gets in each interval; what is left of one goes to the next."""
-        columns, route = self._columns[version], self.s.route
+    def _given(self, version: str, begin: int, end: int) -> tuple[Floats, float]:
+        """How many requests a version gets in each interval, and what is left for the next one."""
+        present, route, owed = self._columns[version].present, self.s.route, self._owed[version]
         share = (route.weights.get(version, 0) + route.mirrors.get(version, 0)) / 100 if route else 0.0
         given = np.zeros(end - begin)
         for at in range(begin, end):
-            if route is not None and columns.present[at]:
-                self._owed[version] += self._totals[at] * share
-                whole = int(self._owed[version])
-                self._owed[version] -= whole
-                self.recorded[version] += float(columns.requests[at])
-                self.given[version] += whole
+            if route is not None and present[at]:
+                owed += self._totals[at] * share
+                whole = int(owed)
+                owed -= whole
                 given[at - begin] = whole
-        return given
-
-    def _added(self, version: str, given: Floats, begin: int, end: int) -> dict[str, Floats]:
-        """The counts as they were recorded, or as many others with the recorded shares."""
-        columns = self._columns[version]
-        requests, errors = columns.requests[begin:end], columns.errors[begin:end].copy()
-        recorded = np.maximum(requests, 1)
-        anew = given != requests
-        chance = self._stream(version, "errors")
-        errors[anew] = chance.binomial(given[anew].astype(int), (errors / recorded)[anew])
-        added = {"requests": given, "errors": errors}
-        for series in self._edges:
-            counts = columns.binned[series][begin:end].copy()
-            total = counts.sum(axis=1)
-            drawn = given if series == LATENCY else np.rint(total * given / recorded)
-            rows = anew & (total > 0)
-            shares = counts[rows] / total[rows, None]
-            counts[rows] = self._stream(version, series).multinomial(drawn[rows].astype(int), shares)
-            added[series] = counts
-        return added
-
-    def _stream(self, version: str, series: str) -> np.random.Generator:
-        key = (version, series)
-        if key not in self._chance:
-            self._chance[key] = np.random.default_rng([self._seed, *f"{version}/{series}".encode()])
-        return self._chance[key]
+        return given, owed
 
 
 def _pod_of(version: str) -> str:
@@ -398,14 +372,6 @@ def _plain(value: Series) -> float | tuple[float, ...]:
         return value.counts
     assert not isinstance(value, Mapping), "a recording has no categories"
     return float(value)
-
-
-def _row(rows: Mapping[str, Floats], at: int) -> dict[str, Floats]:
-    return {series: counts[at] for series, counts in rows.items()}
-
-
-def _last(rows: Mapping[str, Floats]) -> dict[str, Floats]:
-    return _row(rows, -1)
 
 
 def _moved(before: Snapshot, after: Snapshot) -> bool:

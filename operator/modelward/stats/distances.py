@@ -49,7 +49,9 @@ def psi(reference: ArrayLike, current: ArrayLike, smoothing: Smoothing = ADD_HAL
     0.01371158
     """
     p, q = shares(reference, smoothing), shares(current, smoothing)
-    return _sum(_special.rel_entr(q, p) + _special.rel_entr(p, q) if not smoothing.floor else (q - p) * np.log(q / p))
+    if smoothing.add or smoothing.floor:  # no share is zero
+        return _sum((q - p) * np.log(q / p))
+    return _sum(_special.rel_entr(q, p) + _special.rel_entr(p, q))
 
 
 def psi_noise(reference: ArrayLike, current: ArrayLike) -> Floats:

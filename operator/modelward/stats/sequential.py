@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 _special = cast(Any, special)
 
+Moment = int | slice | tuple[NDArray[np.intp], ...]
+
 MINIMUM_INTERVALS = 10
 """Fewer intervals say too little about how much a rate moves from one to the next."""
 
@@ -92,8 +94,8 @@ class _Sums:
             for row in rows
         ]
 
-    def at(self, moment: int | slice) -> Self:
-        """One moment of what `running` gave, or several."""
+    def at(self, moment: Moment) -> Self:
+        """One moment of what `running` gave, or several, or several entries each at a moment of its own."""
         return type(self)(**{item.name: getattr(self, item.name)[moment] for item in fields(self)})
 
     def plus(self, added: Self) -> Self:
@@ -159,10 +161,13 @@ class RateDifference(_Sums):
         prior: ArrayLike,
     ) -> "RateDifference":
         """The sums now and after each of several intervals, on the first axis; see `running`."""
-        counts = (events, total, other_events, other_total, tolerance, prior)
-        past = self.running(self._gained(*counts))
-        known = replace(self, past_excess=past.past_excess[:-1], past_total=past.past_total[:-1])
-        return self.running(known._gained(*counts))
+        excess, size = _pooled(events, total, other_events, other_total, tolerance)
+        known = replace(
+            self,
+            past_excess=_running(self.past_excess, excess)[:-1],
+            past_total=_running(self.past_total, size)[:-1],
+        )
+        return self.running(known._gained(events, total, other_events, other_total, tolerance, prior))
 
     def _gained(
         self,
@@ -177,12 +182,12 @@ class RateDifference(_Sums):
         x_a, n_a, x_b, n_b = (np.asarray(item, np.float64) for item in (events, total, other_events, other_total))
         counted = (n_a > 0) & (n_b > 0)
         n_a, n_b = np.where(counted, n_a, 1.0), np.where(counted, n_b, 1.0)
-        excess = x_a + x_b - tolerance * n_a
         rate = self.boundary_rate(x_a, n_a, x_b, n_b, tolerance, prior)
         variance = (rate + tolerance) * (1 - rate - tolerance) / n_a + rate * (1 - rate) / n_b
         weight = np.where(counted, n_a * n_b / (n_a + n_b), 0.0)
         difference = x_a / n_a - x_b / n_b
         square = weight**2
+        excess, size = _pooled(events, total, other_events, other_total, tolerance)
         return RateDifference(
             weighted=weight * difference,
             weight=weight,
@@ -191,8 +196,8 @@ class RateDifference(_Sums):
             squares_first=square * difference,
             squares_second=square * difference**2,
             intervals=counted.astype(np.float64),
-            past_excess=np.where(counted, excess, 0.0),
-            past_total=np.where(counted, n_a + n_b, 0.0),
+            past_excess=excess,
+            past_total=size,
         )
 
     def boundary_rate(
@@ -275,16 +280,12 @@ class Bursts(_Sums):
         sums: RateDifference,
     ) -> "Bursts":
         """What is known now and after each of several intervals; sums are those before each. See `running`."""
-        counts = (events, total, other_events, other_total, tolerance, prior, sums)
-        past = self.running(self._gained(*counts))
-        known = replace(
-            self,
-            events=past.events[:-1],
-            total=past.total[:-1],
-            other_events=past.other_events[:-1],
-            other_total=past.other_total[:-1],
+        counted = _in_both(events, total, other_events, other_total)
+        names = ("events", "total", "other_events", "other_total")
+        past = {name: _running(getattr(self, name), each)[:-1] for name, each in zip(names, counted, strict=True)}
+        return self.running(
+            replace(self, **past)._gained(events, total, other_events, other_total, tolerance, prior, sums)
         )
-        return self.running(known._gained(*counts))
 
     def running(self, added: Self) -> Self:
         """As of other sums; the intervals come after the correlations, which stay on the first axis."""
@@ -297,7 +298,7 @@ class Bursts(_Sums):
             }
         )
 
-    def at(self, moment: int | slice) -> Self:
+    def at(self, moment: Moment) -> Self:
         return type(self)(
             **{
                 item.name: getattr(self, item.name)[:, moment]
@@ -323,9 +324,7 @@ class Bursts(_Sums):
         sums: RateDifference,
     ) -> "Bursts":
         """What one interval adds, by what is known."""
-        x_a, n_a, x_b, n_b = (np.asarray(item, np.float64) for item in (events, total, other_events, other_total))
-        counted = (n_a > 0) & (n_b > 0)
-        x_a, n_a, x_b, n_b = (np.where(counted, item, 0.0) for item in (x_a, n_a, x_b, n_b))
+        x_a, n_a, x_b, n_b = _in_both(events, total, other_events, other_total)
         size_a, size_b = np.maximum(n_a, 1.0), np.maximum(n_b, 1.0)
         rate = sums.boundary_rate(x_a, size_a, x_b, size_b, tolerance, prior)
         above, weight = rate + tolerance, n_a * n_b / (size_a + size_b)
@@ -359,13 +358,31 @@ class Bursts(_Sums):
         return np.asarray(self.below_tolerance >= np.log(1 / np.asarray(alpha, np.float64)))
 
 
+def _in_both(
+    events: ArrayLike, total: ArrayLike, other_events: ArrayLike, other_total: ArrayLike
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """What was counted, as nothing in intervals in which either side counted nothing."""
+    x_a, n_a, x_b, n_b = (np.asarray(item, np.float64) for item in (events, total, other_events, other_total))
+    counted = (n_a > 0) & (n_b > 0)
+    x_a, n_a, x_b, n_b = (np.where(counted, item, 0.0) for item in (x_a, n_a, x_b, n_b))
+    return x_a, n_a, x_b, n_b
+
+
+def _pooled(
+    events: ArrayLike, total: ArrayLike, other_events: ArrayLike, other_total: ArrayLike, tolerance: float
+) -> tuple[Floats, Floats]:
+    """The events of both sides less those that the tolerance allows, and the observations of both."""
+    x_a, n_a, x_b, n_b = _in_both(events, total, other_events, other_total)
+    return x_a + x_b - tolerance * n_a, n_a + n_b
+
+
 def log_likelihoods(events: ArrayLike, total: ArrayLike, rate: ArrayLike) -> Floats:
     """Of so many events in one interval under each of CORRELATIONS, on the first axis; without the binomial coefficient.
 
     Binomial without correlation, else beta-binomial.
     """
-    k, n, p = np.broadcast_arrays(*(np.asarray(item, np.float64) for item in (events, total, rate)))
-    size = 1 / _of_each(CORRELATIONS[1:], k.ndim) - 1
+    k, n, p = (np.asarray(item, np.float64) for item in (events, total, rate))
+    size = 1 / _of_each(CORRELATIONS[1:], max(k.ndim, n.ndim, p.ndim)) - 1
     a, b = p * size, (1 - p) * size
     correlated = _special.betaln(a + k, b + n - k) - _special.betaln(a, b)
     return np.concatenate([(_special.xlogy(k, p) + _special.xlog1py(n - k, -p))[None], correlated])

@@ -9,7 +9,7 @@ import pytest
 from modelward.api.lifecycle_policy import LifecyclePolicySpec
 from modelward.api.model_version import Baseline
 from modelward.simulation import prometheus, recording
-from modelward.simulation.recording import Recording, Unusable
+from modelward.simulation.recording import Counted, Interval, Recording, Unusable
 from modelward.simulation.replay import Outcome, replay
 
 BEGAN = datetime(2026, 10, 1, tzinfo=UTC)
@@ -177,12 +177,35 @@ def test_csv_says_the_same_as_json_lines() -> None:
             "'x' is no upper end",
         ),
         ("at,version,requests,errors\n2026-10-01T00:01:00Z,v7,ten,1\n", "line 2: requests"),
+        (
+            "at,version,requests,errors\n2026-10-01T00:01:00Z,v7,10,1\n2026-10-01T02:01:00+02:00,v7,10,1\n",
+            "v7 has two lines for the interval that ends at 2026-10-01T00:01:00Z: give one",
+        ),
     ],
 )
 def test_a_recording_that_cannot_be_read_says_where(text: str, says: str) -> None:
     with pytest.raises(Unusable) as refusal:
         recording.read(text)
     assert says in str(refusal.value)
+
+
+def test_the_lines_of_a_recording_may_come_in_any_order() -> None:
+    lines = [
+        json.dumps({"at": (BEGAN + timedelta(minutes=at)).isoformat(), "version": version, "requests": at, "errors": 0})
+        for at in (1, 2, 3)
+        for version in ("v7", "v8")
+    ]
+    assert recording.read("\n".join(reversed(lines))).intervals == recording.read("\n".join(lines)).intervals
+
+
+@pytest.mark.parametrize(("first", "second"), [(2, 1), (1, 1)], ids=["in another order", "twice"])
+def test_intervals_that_are_not_one_after_another_are_refused_by_name(first: int, second: int) -> None:
+    counted = {"v7": Counted(10, 0)}
+    intervals = tuple(Interval(BEGAN + timedelta(minutes=at), counted) for at in (0, first, second))
+    with pytest.raises(
+        Unusable, match=f"ends at 2026-10-01T00:0{second}:00Z comes after one that ends at .*0{first}:00Z"
+    ):
+        Recording(intervals)
 
 
 def test_a_prometheus_gives_the_differences_of_its_counters_by_version() -> None:

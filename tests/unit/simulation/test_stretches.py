@@ -170,3 +170,32 @@ def test_distributions_that_a_new_window_begins_anew_are_begun_at_the_same_look(
     }
     policy = {"stages": stages, "onUnknown": {"deadline": "30m", "then": "Pause"}}
     same(*(tried(what, policy, baseline=BASELINE, exact=exact) for exact in (False, True)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_distributions_near_their_threshold_fail_and_pass_at_the_same_looks(seed: int) -> None:
+    """By either distance, of some features or all, also of one that nobody recorded, and by monitoring after a promotion."""
+    random = np.random.default_rng(260 + seed)
+    what = random_recording(random)
+
+    def drift(name: str, reference: str) -> dict[str, Any]:
+        near = {"threshold": float(random.choice([0.02, 0.05, 0.1])), "method": str(random.choice(["PSI", "JS"]))}
+        features = [["income"], ["income", "age"], ["age", "height"], []][int(random.integers(4))]
+        return {
+            "name": name,
+            "drift": {**near, "reference": reference, "maxDriftedShare": 0.4, "features": features},
+            "minSamples": int(random.choice([1, 2000])),
+            "advisory": bool(random.random() < 0.5),
+        }
+
+    gates = [drift("baseline", "Baseline"), drift("incumbent", "Incumbent")]
+    stages = {
+        "shadow": {"minDuration": "40m", "gates": [ERRORS, *gates]},
+        "canary": {"interval": "2m", "steps": [{"weight": 50, "minDuration": "1h"}], "gates": [ERRORS, *gates]},
+        "production": {
+            "watch": {"duration": "1h"},
+            "monitoring": {"interval": "3m", "window": "2h", "gates": [drift("serving", "Baseline")]},
+        },
+    }
+    policy = {"stages": stages, "onUnknown": {"deadline": "30m", "then": "Pause"}}
+    same(*(tried(what, policy, baseline=BASELINE, exact=exact) for exact in (False, True)))

@@ -7,7 +7,7 @@ threshold and sampling noise alone is below a quarter of it. Anything else is un
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 
@@ -120,7 +120,9 @@ class DistributionKind:
         if self.compares(gate) and looks.incumbent is None:
             nothing = np.full(samples.shape, Code.INCONCLUSIVE, np.int8)
             return Followed(nothing, lambda _: state) if context.incumbent is None else None
-        if self.compares(gate) and looks.incumbent is not None:
+        if not self.compares(gate):
+            looks = replace(looks, incumbent=None)
+        elif looks.incumbent is not None:
             live = self._among(gate, looks.candidate.binned.keys() & looks.incumbent.binned.keys())
             if not live <= state.keys():
                 return None
@@ -135,10 +137,9 @@ class DistributionKind:
         drifted, fits, unseen = (np.zeros(samples.shape, int) for _ in range(3))
         unseen += len(names) - sum(len(group.names) for group in groups)
         for group in groups:
-            with np.errstate(invalid="ignore"):  # of what has shown no value yet
-                weighed = _weighed(spec, group.sums, group.prior, group.expected, group.observed, alpha)
-            drifted += (weighed.drifted & group.seen).sum(axis=1)
-            fits += (weighed.fits & group.seen).sum(axis=1)
+            has_drifted, has_fit = group.concluded(spec, alpha)
+            drifted += has_drifted.sum(axis=1)
+            fits += has_fit.sum(axis=1)
             unseen += (~group.seen).sum(axis=1)
         codes = _concluded(spec, drifted, len(names) - drifted - fits, unseen, len(names))
         codes = np.where(are_too_few(gate, samples), Code.UNKNOWN, codes).astype(np.int8)
@@ -300,32 +301,24 @@ def _expected(spec: DriftSpec, memory: State | None, reference: Distribution | N
     return "has shown no value" if unseen else counts
 
 
-@dataclass(frozen=True)
-class _Weighed:
-    """Of each distribution; looks, if there are several, are on the first axis."""
-
-    distance: Floats
-    certain: Floats
-    drifted: Flags
-    fits: Flags
-    noise: Floats
-    limit: float  # of the noise
-
-
 def _weigh(
     spec: DriftSpec, names: Sequence[str], memories: Sequence[State], expected: Floats, alpha: float
 ) -> list[Finding]:
     sums, prior = _stacked(spec, memories)
     observed = _observed(sums, memories)
-    weighed = _weighed(spec, sums, prior, expected, observed, alpha)
-    open_ones = ~(weighed.drifted | weighed.fits)
-    times = np.where(open_ones, _times_needed(spec, expected, observed, weighed.noise, weighed.limit), 0.0)
+    apart = _distances(spec, expected, observed)
+    level = _level(alpha, expected)
+    certain = _certain(sums, _reference(sums, prior, expected, level), level)
+    drifted = apart.is_important & (certain > 0)
+    fits = apart.is_small & ~drifted
+    open_ones = ~(drifted | fits)
+    times = np.where(open_ones, _times_needed(spec, expected, observed, apart.noise, apart.limit), 0.0)
     return [
         Finding(
             _label(name),
-            Outcome.DRIFTED if weighed.drifted[row] else Outcome.FITS if weighed.fits[row] else Outcome.UNDECIDED,
-            float(weighed.distance[row]),
-            float(weighed.certain[row]),
+            Outcome.DRIFTED if drifted[row] else Outcome.FITS if fits[row] else Outcome.UNDECIDED,
+            float(apart.distance[row]),
+            float(certain[row]),
             float(times[row]),
             compared=Compared(Bins.from_json(memories[row]["bins"]), expected[row], observed[row]),
         )
@@ -333,11 +326,19 @@ def _weigh(
     ]
 
 
-def _weighed(
-    spec: DriftSpec, sums: _BinSums, prior: Floats, expected: Floats, observed: Floats, alpha: float
-) -> _Weighed:
-    """How far the observed counts are from the expected ones, and how certain that is; names and bins are on the last two axes."""
-    certain = _certain(sums, prior, expected, alpha / (2 * expected.shape[-1]))
+@dataclass(frozen=True)
+class _Distances:
+    """Of each distribution from its reference; looks, if there are several, are on the first axis."""
+
+    distance: Floats  # less sampling noise
+    noise: Floats
+    limit: float  # of the noise
+    is_important: Flags  # the distance reaches the threshold
+    is_small: Flags  # it is below, sampling noise and all, and noise hides nothing
+
+
+def _distances(spec: DriftSpec, expected: Floats, observed: Floats) -> _Distances:
+    """How far the observed counts are from the expected ones; names and bins are on the last two axes."""
     noise = distances.psi_noise(expected, observed)
     if spec.method is DistanceMethod.PSI:
         raw = distances.psi(expected, observed)
@@ -347,9 +348,7 @@ def _weighed(
         raw, distance = distances.js_distance(expected, observed), distances.debiased_js_distance(expected, observed)
         # A divergence, which is what noise adds to, is the square of the distance; see distances.js_noise.
         limit = spec.threshold**2 / 4 * 8 * math.log(2)
-    drifted = (distance >= spec.threshold) & (certain > 0)
-    fits = ~drifted & (raw < spec.threshold) & (noise < limit)
-    return _Weighed(distance, certain, drifted, fits, noise, limit)
+    return _Distances(distance, noise, limit, distance >= spec.threshold, (raw < spec.threshold) & (noise < limit))
 
 
 def _stacked(spec: DriftSpec, memories: Sequence[State]) -> tuple[_BinSums, Floats]:
@@ -367,15 +366,41 @@ def _observed(sums: _BinSums, memories: Sequence[State]) -> Floats:
     return np.array([memory["candidate"] for memory in memories], np.float64)
 
 
-def _certain(sums: _BinSums, prior: Floats, expected: Floats, level: float) -> Floats:
-    """What the total variation is at least, at this level for each side of each bin."""
+def _level(alpha: float, counts: Floats) -> float:
+    """Of each side of each bin."""
+    return alpha / (2 * counts.shape[-1])
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """What live shares are held against, a row for each distribution."""
+
+    usual: Floats
+    mixing: Floats
+    recorded: Bounds  # of an incumbent nothing: the sums are of differences from it already
+
+    def of(self, rows: NDArray[np.intp]) -> "_Reference":
+        recorded = self.recorded
+        chosen = Bounds(recorded.estimate[rows], recorded.low[rows], recorded.high[rows])
+        return _Reference(self.usual[rows], self.mixing[rows], chosen)
+
+
+def _reference(sums: _BinSums, prior: Floats, expected: Floats, level: float) -> _Reference:
     if isinstance(sums, MeanShare):
         usual = distances.shares(expected, distances.ADD_HALF)
-        bounds = sums.bounds(usual, mixing_parameter(usual, 0.0, level), level)
-        return total_variation_bound(bounds, _interval_of(expected.tobytes(), expected.shape, level))
-    nothing = np.zeros(())
-    bounds = sums.bounds(mixing_parameter(prior, 0.0, level), level)
-    return total_variation_bound(bounds, Bounds(nothing, nothing, nothing))
+        recorded = _interval_of(expected.tobytes(), expected.shape, level)
+        return _Reference(usual, mixing_parameter(usual, 0.0, level), recorded)
+    nothing = np.zeros_like(prior)
+    return _Reference(prior, mixing_parameter(prior, 0.0, level), Bounds(nothing, nothing, nothing))
+
+
+def _certain(sums: _BinSums, reference: _Reference, level: float) -> Floats:
+    """What the total variation is at least, at this level for each side of each bin."""
+    if isinstance(sums, MeanShare):
+        bounds = sums.bounds(reference.usual, reference.mixing, level)
+    else:
+        bounds = sums.bounds(reference.mixing, level)
+    return total_variation_bound(bounds, reference.recorded)
 
 
 @lru_cache(maxsize=64)
@@ -400,6 +425,17 @@ class _Group:
         """Which have shown a value by then, a row for each moment."""
         counted = (self.sums.weight[..., 0] > 0) & (self.observed.sum(axis=-1) > 0)
         return np.asarray(counted & (self.expected.sum(axis=-1) > 0))
+
+    def concluded(self, spec: DriftSpec, alpha: float) -> tuple[Flags, Flags]:
+        """Which have drifted by then, and which fit. Only of a distance that is important is it asked whether it is certain."""
+        with np.errstate(invalid="ignore"):  # of what has shown no value yet
+            apart = _distances(spec, self.expected, self.observed)
+        drifted = apart.is_important & self.seen
+        if drifted.any():
+            level, at = _level(alpha, self.expected), drifted.nonzero()
+            reference = _reference(self.sums, self.prior, self.expected, level)
+            drifted[at] = _certain(self.sums.at(at), reference.of(at[1]), level) > 0
+        return drifted, apart.is_small & self.seen & ~drifted
 
     def memories(self, looks: int) -> Iterator[tuple[str, State]]:
         """What is remembered of each after so many looks."""
