@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from modelward.api.resources import MODEL_VERSIONS
-from modelward.runtime import observe
+from modelward.runtime import views
 from modelward.runtime.kube import KubeClient
 from modelward.traffic import workloads
 from tests.api.rollouts.world import World, in_force, serving_world, stages_with
@@ -78,7 +78,7 @@ async def test_an_upgrade_of_the_operator_restarts_no_pod_and_no_rollout(
 
     monkeypatch.setattr(workloads, "_template", newer)
     # A changed default changes the digest of everything that leaves the field out.
-    monkeypatch.setattr(observe, "version_digest", lambda spec: "sha256:" + "0" * 64)
+    monkeypatch.setattr(views, "version_digest", lambda spec: "sha256:" + "0" * 64)
     monkeypatch.setenv("MODELWARD_RELEASE", "next")
     await world.restart()
     await world.settle()
