@@ -13,8 +13,9 @@ from modelward.api.types import format_duration
 from modelward.cli.explain_figures import ONE_LOOK, distance_bounds, operation_rows, p_value
 from modelward.cli.explain_text import bad_share, clock, interval, result_of
 from modelward.cli.page import rendered
-from modelward.lifecycle.explanation import Explanation, GateExplained, Histogram
+from modelward.lifecycle.explanation import Explanation, GateExplained
 from modelward.lifecycle.gates.wording import number, percent
+from modelward.lifecycle.tables import Histogram
 from modelward.lifecycle.track import Point
 
 _TEMPLATE = "explain.html.j2"

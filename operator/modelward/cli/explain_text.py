@@ -9,16 +9,10 @@ from rich.text import Text
 
 from modelward.cli.explain_figures import ONE_LOOK, distance_bounds, operation_rows, p_value
 from modelward.cli.terminal import clean
-from modelward.lifecycle.explanation import (
-    BadShare,
-    DriftTable,
-    Explanation,
-    GateExplained,
-    Histogram,
-    QualityTable,
-)
+from modelward.lifecycle.explanation import Explanation, GateExplained
 from modelward.lifecycle.gates.wording import number, percent
 from modelward.lifecycle.operations import Operations
+from modelward.lifecycle.tables import BadShare, DriftTable, Histogram, QualityTable
 
 WORST = 5
 """Features that are drawn; all of them are in the report that --html writes."""

@@ -16,7 +16,8 @@ from modelward.api.digests import digest_of_model
 from modelward.api.status import ModelStatus, MonitoringStatus, Stage
 from modelward.cli.explain_text import print_explanation
 from modelward.cli.main import app
-from modelward.lifecycle.explanation import Histogram, explain
+from modelward.lifecycle.explanation import explain
+from modelward.lifecycle.tables import Histogram
 from tests.unit.gates.builders import BEGAN
 from tests.unit.lifecycle.explained import BASELINE, GATES, MODEL, canary, status_of, stored
 

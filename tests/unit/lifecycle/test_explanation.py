@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from modelward.api.status import ModelStatus
-from modelward.lifecycle.explanation import OTHERS, explain, explained_version
+from modelward.lifecycle.explanation import explain, explained_version
+from modelward.lifecycle.tables import OTHERS
 from modelward.stats import distances
 from tests.unit.lifecycle.explained import BASELINE, GATES, MODEL, canary, status_of
 
