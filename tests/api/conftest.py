@@ -3,7 +3,6 @@
 import base64
 import json
 import secrets
-import socket
 import ssl
 import subprocess
 import time
@@ -20,9 +19,11 @@ import yaml
 from kubernetes import aio
 
 from cluster import binaries
+from tests.ports import free_ports
 
 CRDS = Path(__file__).parents[2] / "crds"
-_START_LIMIT = 60.0
+PATIENCE = 180.0
+"""Seconds for what takes a moment: this only ends tests that would hang, and machines may be slow and busy."""
 _USERS = ("admin", "operator", "ada", "grace")
 
 
@@ -73,7 +74,7 @@ class ApiServer:
     def kubectl(self, *arguments: str) -> str:
         """What a user reads from kubectl, as admin."""
         command = [str(self.kubectl_path), f"--kubeconfig={self.kubeconfig}", *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
 
     def client(self, user: str = "admin") -> aio.client.ApiClient:
         """A `kubernetes.aio` client for a user; use it as ``async with api_server.client() as api``."""
@@ -92,13 +93,20 @@ class ApiServer:
         assert answer.accepted, answer.message
         return chosen
 
+    def until_allowed(self, user: str, path: str, *, allowed: bool = True) -> None:
+        """Until a user may read a path, or may not any more: the authorizer reads roles and bindings through a cache."""
+        limit = time.monotonic() + PATIENCE
+        while (self.request("GET", path, user=user).code != 403) is not allowed:
+            assert time.monotonic() < limit, f"{user} {'may not' if allowed else 'may still'} read {path}"
+            time.sleep(0.02)
+
 
 def call(method: str, url: str, body: object, headers: Mapping[str, str], context: ssl.SSLContext) -> Answer:
     """One request to an API server; what it refuses is an answer too."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, method=method, data=data, headers=dict(headers))
     try:
-        with urllib.request.urlopen(request, timeout=30, context=context) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE, context=context) as response:
             return Answer(response.status, _parsed(response.read()))
     except urllib.error.HTTPError as refusal:
         return Answer(refusal.code, _parsed(refusal.read()))
@@ -123,7 +131,7 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 @contextmanager
 def running(directory: Path, *flags: str) -> Iterator[ApiServer]:
     """A server that keeps everything in a directory, with more flags for its kube-apiserver."""
-    etcd_client, etcd_peer, secure = _free_ports(3)
+    etcd_client, etcd_peer, secure = free_ports(3)
     etcd_url = f"http://127.0.0.1:{etcd_client}"
     tokens = {user: secrets.token_hex(16) for user in _USERS}
     kubeconfig = directory / "kubeconfig"
@@ -147,7 +155,7 @@ def running(directory: Path, *flags: str) -> Iterator[ApiServer]:
         for process in reversed(processes):
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -158,16 +166,6 @@ def _parsed(text: bytes) -> dict[str, Any]:
         return json.loads(text)
     except ValueError:
         return {"message": text.decode(errors="replace")}
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def _start(name: str, directory: Path, flags: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -211,7 +209,7 @@ def _apiserver_flags(directory: Path, etcd_url: str, port: int, tokens: dict[str
 
 
 def _wait_until_ready(server: ApiServer, processes: Sequence[subprocess.Popen[bytes]], directory: Path) -> None:
-    limit = time.monotonic() + _START_LIMIT
+    limit = time.monotonic() + PATIENCE
     while time.monotonic() < limit:
         if any(process.poll() is not None for process in processes):
             break
@@ -249,11 +247,17 @@ def _install_crds(server: ApiServer) -> None:
 
 
 def _wait_until_served(server: ApiServer, definition: dict[str, Any]) -> None:
-    """Until the kind's own path answers: Established comes a moment before that."""
+    """Until the kind's own path answers, and kubectl can find and explain it: all of that comes a moment after Established."""
     spec = definition["spec"]
-    path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
-    limit = time.monotonic() + _START_LIMIT
-    while (answer := server.request("GET", path)).code != 200:
-        if time.monotonic() > limit:
-            raise RuntimeError(f"{path} is not served: {answer.message}")
+    group = f"/apis/{spec['group']}/{spec['versions'][0]['name']}"
+    plural = spec["names"]["plural"]
+    limit = time.monotonic() + PATIENCE
+    while not (
+        server.request("GET", f"{group}/{plural}").code == 200
+        and plural in {each["name"] for each in server.request("GET", group).body.get("resources", ())}
+        and any(
+            path.endswith(f"/{plural}") for path in server.request("GET", f"/openapi/v3{group}").body.get("paths", ())
+        )
+    ):
+        assert time.monotonic() < limit, f"{group}/{plural} is not served"
         time.sleep(0.05)

@@ -15,7 +15,8 @@ from modelward.api.resources import CONFIG_MAPS, LEASES, SERVICES, Resource
 from modelward.runtime import shell
 from modelward.runtime.intake import WATCHED
 from modelward.runtime.kube import KubeClient, Object
-from tests.api.conftest import ApiServer, _free_ports
+from tests.api.conftest import PATIENCE, ApiServer
+from tests.ports import free_port
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Operator:
 
 @asynccontextmanager
 async def running(api_server: ApiServer, namespace: str, log: Path, *more: str) -> AsyncIterator[Operator]:
-    (port,) = _free_ports(1)
+    port = free_port()
     arguments = ["--lease-namespace", namespace, "--health-host", "127.0.0.1", "--health-port", str(port), *more]
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
@@ -64,7 +65,7 @@ async def running(api_server: ApiServer, namespace: str, log: Path, *more: str) 
 async def test_it_starts_leads_and_gives_the_lease_back_on_sigterm(api_server: ApiServer, tmp_path: Path) -> None:
     namespace = api_server.namespace()
     async with (
-        asyncio.timeout(40),
+        asyncio.timeout(PATIENCE),
         running(api_server, namespace, tmp_path / "log", "--namespace", namespace) as operator,
         api_server.client() as api,
     ):
@@ -73,7 +74,7 @@ async def test_it_starts_leads_and_gives_the_lease_back_on_sigterm(api_server: A
         assert (await operator.page("/healthz"))[0] == 200
         operator.process.terminate()
         assert await operator.process.wait() == 0, operator.log.read_text()
-        lease = await KubeClient(api).get(LEASES, namespace, "modelward-operator")
+        lease = await KubeClient(api, timeout=PATIENCE).get(LEASES, namespace, "modelward-operator")
         assert lease is not None and lease["spec"]["holderIdentity"] == ""
         assert "Traceback" not in operator.log.read_text()
 
@@ -89,7 +90,7 @@ async def test_the_watch_sees_labelled_services_and_writes_nothing(api_server: A
         changed.set()
 
     async def until(name: str, kind_of_event: str | None) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             while (name, kind_of_event) not in seen:
                 changed.clear()
                 await changed.wait()
@@ -99,7 +100,7 @@ async def test_the_watch_sees_labelled_services_and_writes_nothing(api_server: A
 
     services = tuple(watched for watched in WATCHED if watched.resource == SERVICES)
     async with api_server.client() as api:
-        kube = KubeClient(api)
+        kube = KubeClient(api, timeout=PATIENCE)
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("KUBECONFIG", str(api_server.kubeconfig))
             await kube.create(SERVICES, a_service("ours", {"modelward.dev/model": "m"}))
@@ -114,7 +115,7 @@ async def test_the_watch_sees_labelled_services_and_writes_nothing(api_server: A
             await kube.delete(SERVICES, namespace, "later")
             await until("later", "DELETED")
             stop.set()
-            await asyncio.wait_for(watching, 15)
+            await asyncio.wait_for(watching, PATIENCE)
         after = await kube.get(SERVICES, namespace, "ours")
         assert created is not None and after is not None
         assert created["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
