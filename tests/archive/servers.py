@@ -5,7 +5,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -22,10 +21,12 @@ import httpx2
 from cluster import binaries, packages
 from modelward.archive.postgres import schema
 from modelward.archive.signature import Keys, escaped_path, query_string, signed_headers
+from tests.ports import free_port
 from tests.unit.metrics.certificates import Authority
 
 REGION = "eu-test-1"
-_LIMIT = 30.0
+_LIMIT = 180.0
+"""Seconds for what takes a few: this only ends what would hang."""
 _ROLE = """
 DO $$ BEGIN
     CREATE ROLE operator LOGIN PASSWORD '{password}';
@@ -70,7 +71,7 @@ class ObjectStorage:
         """One request as the operator's account, or as another, with whatever headers an attacker would like."""
         url = self.endpoint + escaped_path(path) + (f"?{query_string(parameters)}" if parameters else "")
         signed = signed_headers(method, url, headers or {}, body, keys or self.operator, REGION, datetime.now(UTC))
-        with httpx2.Client(verify=ssl.create_default_context(cafile=str(self.ca_file)), timeout=10) as client:
+        with httpx2.Client(verify=ssl.create_default_context(cafile=str(self.ca_file)), timeout=60) as client:
             return client.request(method, url, headers=signed, content=body)
 
 
@@ -100,7 +101,9 @@ def object_storage(directory: Path) -> Iterator[ObjectStorage]:
         admin = [program, "admin", "--allow-insecure", "--endpoint-url", storage.endpoint, "--region", REGION]
         admin += ["--access", storage.root.access_key_id, "--secret", storage.root.secret_access_key]
         account = ["--access", storage.operator.access_key_id, "--secret", storage.operator.secret_access_key]
-        subprocess.run([*admin, "create-user", *account, "--role", "user"], check=True, capture_output=True, timeout=20)
+        subprocess.run(
+            [*admin, "create-user", *account, "--role", "user"], check=True, capture_output=True, timeout=_LIMIT
+        )
         yield storage
 
 
@@ -152,7 +155,7 @@ def postgres(directory: Path) -> Iterator[Postgres]:
         data, port = home / "data", free_port()
         subprocess.run(
             [programs / "initdb", "-D", data, "-U", "owner", f"--pwfile={home / 'password'}", "-A", "scram-sha-256", "--no-sync"],
-            check=True, capture_output=True, cwd=home, timeout=60, **identity,
+            check=True, capture_output=True, cwd=home, timeout=_LIMIT, **identity,
         )  # fmt: skip
         settings = {
             "listen_addresses": "127.0.0.1",
@@ -174,12 +177,6 @@ def postgres(directory: Path) -> Iterator[Postgres]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def running(command, *, stop: signal.Signals = signal.SIGKILL, **options) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(command, stderr=subprocess.STDOUT, **options)
@@ -188,7 +185,7 @@ def running(command, *, stop: signal.Signals = signal.SIGKILL, **options) -> Ite
     finally:
         # At once: an orderly end waits for clients that nobody closes any more.
         process.send_signal(stop)
-        process.wait(15)
+        process.wait(60)
 
 
 def _wait_until(holds, log: Path) -> None:

@@ -13,7 +13,8 @@ from modelward.archive.configuration import ArchiveInvalid, open_archive
 from modelward.archive.exporter import Chain, ChainBroken, Exporter, StorageUnavailable
 from modelward.governance.chain import Head
 from tests.archive.documents import CHAIN, chained, stored
-from tests.archive.servers import REGION, free_port
+from tests.archive.servers import REGION
+from tests.ports import free_port
 
 Open = Callable[[], Exporter]
 
@@ -130,7 +131,7 @@ async def test_two_operators_that_append_at_once_make_one_chain(storage: Open) -
             except StorageUnavailable:  # the other one was faster
                 continue
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(180):
         await asyncio.gather(append(), append())
     assert await stored(storage()) == records
 
@@ -147,7 +148,7 @@ async def test_of_two_operators_with_different_histories_one_is_refused(storage:
                 return "refused"
             return story
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(180):
         ended = await asyncio.gather(append("one"), append("another"))
     (story,) = set(ended) - {"refused"}
     assert sorted(ended) == sorted([story, "refused"])

@@ -50,7 +50,7 @@ def _cases() -> list[Case]:
 def test_an_object_is_as_healthy_as_its_status_says(case: Case) -> None:
     argocd = [str(binaries.path("argocd")), "admin", "settings", "resource-overrides", "health"]
     settings = ["--argocd-cm-path", str(FRAGMENT / "argocd-cm.yaml")]
-    done = subprocess.run([*argocd, str(case.path), *settings], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*argocd, str(case.path), *settings], capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"STATUS: {case.status}\nMESSAGE: {case.message}\n"
 

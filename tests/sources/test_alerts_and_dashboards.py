@@ -18,13 +18,14 @@ from aiohttp import web
 
 from cluster import binaries
 from docs.example_metrics import MODEL, NAMESPACE, Operator
+from tests.ports import free_port
 from tests.unit.metrics.loopback import serving
 
 CHART = Path(__file__).parents[2] / "charts" / "modelward"
 RULES = sorted((CHART / "alerts").glob("*.yaml"))
 GROUPS = [group for path in RULES for group in yaml.safe_load(path.read_text())["groups"]]
 ALERTS = {rule["alert"]: rule for group in GROUPS for rule in group["rules"]}
-LIMIT = 30.0
+LIMIT = 180.0
 # A page of an operator that leads cannot provoke these; promtool does, below.
 OF_A_SILENT_OPERATOR = frozenset({"ModelwardOperatorDown", "ModelwardNobodyLeads", "ModelwardSeesNothing"})
 
@@ -73,11 +74,10 @@ async def watching(operator: Operator, folder: Path) -> AsyncIterator[Prometheus
 
     folder.mkdir()
     async with serving(page) as operator_port, aiohttp.ClientSession() as session:
-        async with serving(page) as port:
-            pass  # a free port, for the server that starts below
+        port = free_port()
         jobs = [("modelward", operator_port), ("prometheus", port)]
         configuration = {
-            "global": {"scrape_interval": "300ms", "scrape_timeout": "300ms", "evaluation_interval": "300ms"},
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "300ms"},
             "rule_files": [str(path) for path in RULES],
             "scrape_configs": [
                 {"job_name": name, "honor_labels": True, "static_configs": [{"targets": [f"127.0.0.1:{number}"]}]}
@@ -99,7 +99,7 @@ async def watching(operator: Operator, folder: Path) -> AsyncIterator[Prometheus
             yield prometheus
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -301,5 +301,5 @@ def test_a_backlog_that_gets_less_calls_nobody(tmp_path: Path) -> None:
 
 
 def promtool(*arguments: str) -> None:
-    done = subprocess.run([str(binaries.path("promtool")), *arguments], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([str(binaries.path("promtool")), *arguments], capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode == 0, done.stdout + done.stderr

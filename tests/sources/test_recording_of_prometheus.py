@@ -13,9 +13,10 @@ from aiohttp import web
 from cluster import binaries
 from modelward.simulation import prometheus
 from modelward.simulation.recording import Recording, Unusable
+from tests.ports import free_port
 from tests.unit.metrics.loopback import serving
 
-LIMIT = 30.0
+LIMIT = 180.0
 STEP = timedelta(seconds=1)
 
 
@@ -41,14 +42,13 @@ class Pod:
 
 async def test_counters_that_a_prometheus_has_scraped_become_intervals(tmp_path: Path) -> None:
     async with serving(Pod().handle) as pod:
-        async with serving(Pod().handle) as port:
-            pass  # a free port, for the server that starts below
+        port = free_port()
         process = _start(tmp_path, pod, port)
         try:
             recording = await asyncio.to_thread(_recorded, port)
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
     assert recording.versions == ("v7",)
     assert recording.edges == (0.1,)
     counted = [interval.counted["v7"] for interval in recording.intervals]
@@ -66,7 +66,7 @@ def _recorded(port: int) -> Recording:
     end = time.monotonic() + LIMIT
 
     def ask(path: str) -> bytes:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
             return bytes(answer.read())
 
     while True:
