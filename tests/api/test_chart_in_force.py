@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ import yaml
 
 from cluster import binaries
 from deploy import generate
-from tests.api.conftest import ApiServer
+from modelward.api.resources import LEASES, LIFECYCLE_POLICIES, MODELS
+from tests.api.conftest import PATIENCE, ApiServer
 from tests.api.test_operator_process import running
 
 CHART = Path(__file__).parents[2] / "charts" / "modelward"
@@ -42,7 +44,7 @@ def rendered(namespace: str, values: dict[str, Any], *options: str) -> list[dict
     helm = [str(binaries.path("helm")), "template", "modelward", str(CHART), "--namespace", namespace, "--values=-"]
     render = [*helm, "--kube-version", binaries.KUBERNETES_VERSION, *options]
     given = json.dumps(values)
-    text = subprocess.run(render, check=True, capture_output=True, text=True, input=given, timeout=60).stdout
+    text = subprocess.run(render, check=True, capture_output=True, text=True, input=given, timeout=PATIENCE).stdout
     return [manifest for manifest in yaml.safe_load_all(text) if manifest]
 
 
@@ -56,7 +58,8 @@ def test_every_object_is_accepted(values: dict[str, Any], api_server: ApiServer,
 
 
 def test_the_pods_run_where_only_restricted_ones_may(api_server: ApiServer) -> None:
-    namespace = api_server.namespace()
+    # Made with its label: of one that is set later the admission hears in its own time.
+    namespace = f"test-{secrets.token_hex(4)}"
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     assert api_server.apply(f"/api/v1/namespaces/{namespace}", namespace_of(namespace, labels)).accepted
     pods = [one for one in rendered(namespace, EVERYTHING) if one["kind"] in ("Deployment", "Pod")]
@@ -135,9 +138,15 @@ def watched(api_server: ApiServer) -> Iterator[str]:
         assert answer.accepted, answer.message
         given.append(f"{RBAC}/{place}/{manifest['metadata']['name']}")
     assert len(given) == 6
+    # One of each binding.
+    readable = [MODELS.path(namespace), LEASES.path(namespace, "any"), LIFECYCLE_POLICIES.path()]
+    for path in readable:
+        api_server.until_allowed("operator", path)
     yield namespace
     for path in given:
         api_server.request("DELETE", path)
+    for path in readable:
+        api_server.until_allowed("operator", path, allowed=False)
 
 
 async def test_the_operator_works_with_the_rights_of_its_namespaces(
@@ -162,7 +171,7 @@ async def test_the_operator_works_with_the_rights_of_its_namespaces(
     as_operator = dataclasses.replace(api_server, kubeconfig=kubeconfig)
     told = [f'modelward_model_info{{model="{name}",namespace="{watched}"' for name in ("scorer", "served")]
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(PATIENCE),
         running(as_operator, watched, tmp_path / "log", "--namespace", watched) as operator,
     ):
         await operator.until("/metrics", lambda _, text: all(one in text for one in told))

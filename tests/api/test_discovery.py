@@ -20,7 +20,7 @@ from modelward.runtime.cache import Cache
 from modelward.runtime.clock import SystemClock
 from modelward.runtime.discovering import Discovery
 from modelward.runtime.kube import KubeClient
-from tests.api.conftest import ApiServer
+from tests.api.conftest import PATIENCE, ApiServer
 from tests.api.test_operator_process import running
 
 CHART = Path(__file__).parents[2] / "charts" / "modelward"
@@ -32,7 +32,7 @@ def chart_rights(api_server: ApiServer) -> AsyncIterator[str]:
     """A user who has exactly the rights of the chart's ClusterRole."""
     helm = [str(binaries.path("helm")), "template", "discovery", str(CHART), "--namespace", "modelward"]
     render = [*helm, "--kube-version", binaries.KUBERNETES_VERSION]
-    text = subprocess.run(render, check=True, capture_output=True, text=True, timeout=60).stdout
+    text = subprocess.run(render, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
     (role,) = (
         each for each in yaml.safe_load_all(text)
         if each and each["kind"] == "ClusterRole" and "modelauditrecords" in str(each["rules"]) and "create" in str(each)
@@ -44,15 +44,17 @@ def chart_rights(api_server: ApiServer) -> AsyncIterator[str]:
     binding = {"metadata": {"name": "discovery-test"}, "roleRef": reference, "subjects": subjects}
     assert api_server.request("POST", f"{RBAC}/clusterroles", role).accepted
     assert api_server.request("POST", f"{RBAC}/clusterrolebindings", binding).accepted
+    api_server.until_allowed("operator", MODELS.path())
     yield "operator"
     api_server.request("DELETE", f"{RBAC}/clusterrolebindings/discovery-test")
     api_server.request("DELETE", f"{RBAC}/clusterroles/discovery-test")
+    api_server.until_allowed("operator", MODELS.path(), allowed=False)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def kube(api_server: ApiServer, chart_rights: str) -> AsyncIterator[KubeClient]:
     async with api_server.client(chart_rights) as api:
-        yield KubeClient(api)
+        yield KubeClient(api, timeout=PATIENCE)
 
 
 def a_namespace(server: ApiServer, *, opts_in: bool) -> str:
@@ -129,7 +131,7 @@ async def test_it_writes_nothing_but_events(api_server: ApiServer, chart_rights:
     before = contents()
     writes: list[tuple[Resource, str]] = []
     async with api_server.client(chart_rights) as api:
-        noting = KubeClient(api, on_write=lambda resource, verb: writes.append((resource, verb)))
+        noting = KubeClient(api, timeout=PATIENCE, on_write=lambda resource, verb: writes.append((resource, verb)))
         await (await discovery(noting, CollectorRegistry())).look()
     assert contents() == before
     assert {(resource.plural, verb) for resource, verb in writes} == {("events", "create")}
@@ -139,7 +141,7 @@ async def test_the_operator_shows_it_and_the_portfolio_among_its_metrics(api_ser
     namespace = a_namespace(api_server, opts_in=True)
     options = ("--namespace", namespace, "--discovery-seconds", "1")
     wanted = f'modelward_unregistered_workloads{{namespace="{namespace}"}} 3.0'
-    async with asyncio.timeout(40), running(api_server, namespace, tmp_path / "log", *options) as operator:
+    async with asyncio.timeout(PATIENCE), running(api_server, namespace, tmp_path / "log", *options) as operator:
         await operator.until("/metrics", lambda _, text: wanted in text)
         await operator.until("/metrics", lambda _, text: "modelward_models 1.0" in text.splitlines())
         operator.process.terminate()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.api.conftest import PATIENCE
 from tests.api.doctor.world import ADMISSION, LENDING, RBAC, SYSTEM, World, a_binding
 
 BINDING = f"{ADMISSION}/validatingadmissionpolicybindings/modelward-approvals"
@@ -21,8 +22,8 @@ def developer(world: World) -> Iterator[str]:
         world.added(f"{RBAC}/namespaces/{LENDING}/rolebindings/ada", a_binding("modelward-view", "ada")),
         world.added(f"{RBAC}/clusterrolebindings/ada", a_binding("modelward-policy-reader", "ada")),
     ):
-        world.until_allowed("ada", f"/apis/modelward.dev/v1alpha1/namespaces/{LENDING}/models")
-        world.until_allowed("ada", "/apis/modelward.dev/v1alpha1/lifecyclepolicies")
+        world.server.until_allowed("ada", f"/apis/modelward.dev/v1alpha1/namespaces/{LENDING}/models")
+        world.server.until_allowed("ada", "/apis/modelward.dev/v1alpha1/lifecyclepolicies")
         yield "ada"
 
 
@@ -70,6 +71,7 @@ def test_piped_it_is_one_line_for_each_check_and_one_for_each_remedy(world: Worl
 
 
 def test_as_a_program_it_says_so_on_its_exit_and_writes_no_progress_where_nobody_looks(world: World) -> None:
+    world.renew()
     done = doctor(world.server.kubeconfig)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("23 checks: nothing is wrong.\n")
@@ -86,4 +88,4 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(world: World, tmp_path: 
 
 def doctor(kubeconfig: Path) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "modelward.cli.main", "doctor", "--kubeconfig", str(kubeconfig)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)

@@ -196,6 +196,7 @@ def monitored(*objects: tuple[str, str, Manifest]) -> Callable[[World], Broken]:
                 name, manifest = _kind_of_monitoring(kind)
                 stack.enter_context(world.added(f"{DEFINITIONS}/{name}", manifest))
                 world.until_served(f"/apis/{MONITORING}/v1/{name.partition('.')[0]}")
+            world.until_served(f"/apis/{MONITORING}/v1")  # what is discovered follows what is served
             for plural, name, manifest in objects:
                 stack.enter_context(world.added(f"/apis/{MONITORING}/v1/namespaces/{SYSTEM}/{plural}/{name}", manifest))
             yield

@@ -4,6 +4,7 @@ Users have certificates of an authority that the server trusts: what they are ca
 certificate, as in a real cluster.
 """
 
+import json
 import secrets
 import ssl
 import subprocess
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from kubernetes import aio
 
 from cluster import binaries, certificates
-from tests.api.conftest import Answer, ApiServer, call
+from tests.api.conftest import PATIENCE, Answer, ApiServer, call
 
 Manifest = dict[str, Any]
 
@@ -34,7 +35,6 @@ _INSTALLED = {
     "ValidatingAdmissionPolicyBinding": f"{ADMISSION}/validatingadmissionpolicybindings",
 }
 PEM = Encoding.PEM
-_LIMIT_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Person:
     def request(self, method: str, path: str, body: object = None, *, content_type: str = "application/json") -> Answer:
         return call(method, self.url + path, body, {"Content-Type": content_type}, self.context)
 
-    def rules(self, namespace: str) -> object:
-        """What the authorizer knows that this user may do there."""
+    def rules(self, namespace: str) -> list[str]:
+        """What the authorizer knows that this user may do there. It goes through bindings in no particular order."""
         review = {"spec": {"namespace": namespace}}
         answer = self.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", review)
-        return answer.body["status"]["resourceRules"]
+        return sorted(json.dumps(rule, sort_keys=True) for rule in answer.body["status"]["resourceRules"])
 
     def client(self) -> aio.client.ApiClient:
         """A `kubernetes.aio` client; use it as ``async with person.client() as api``."""
@@ -71,7 +71,7 @@ class Person:
         command = [str(binaries.path("kubectl")), *server, *own, *arguments]
         # A home of its own: without one kubectl keeps what it has discovered in the folder that it is started from.
         apart = {"KUBECONFIG": "/dev/null", "HOME": str(self.key.parent)}
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=apart)
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=apart)
 
     def patch(self, path: str, body: object) -> Answer:
         return self.request("PATCH", path, body, content_type="application/merge-patch+json")
@@ -136,7 +136,7 @@ class Guarded:
                 "subjects": [{"apiGroup": group, "kind": "User", "name": person.name}],
             },
         )
-        limit = time.monotonic() + _LIMIT_SECONDS
+        limit = time.monotonic() + PATIENCE
         while person.rules(namespace) == before:  # the authorizer reads through a cache
             assert time.monotonic() < limit, f"{role} is not in force for {person.name}"
             time.sleep(0.02)
@@ -155,7 +155,9 @@ def chart(*settings: str) -> Sequence[Manifest]:
     helm = [str(binaries.path("helm")), "template", "modelward", str(CHART), "--namespace", "modelward"]
     version = ["--kube-version", binaries.KUBERNETES_VERSION]
     flags = [flag for setting in settings for flag in ("--set", setting)]
-    text = subprocess.run([*helm, *version, *flags], check=True, capture_output=True, text=True, timeout=60).stdout
+    text = subprocess.run(
+        [*helm, *version, *flags], check=True, capture_output=True, text=True, timeout=PATIENCE
+    ).stdout
     return [manifest for manifest in yaml.safe_load_all(text) if manifest]
 
 
@@ -166,7 +168,7 @@ def wait_until_enforced(guarded: Guarded) -> None:
         "modelward-evaluations": (f"{API}/namespaces/default/modelevaluations", an_evaluation("nobody")),
         "modelward-status": (f"{API}/namespaces/default/modelauditrecords", a_record()),
     }
-    limit = time.monotonic() + _LIMIT_SECONDS
+    limit = time.monotonic() + PATIENCE
     for policy, (path, manifest) in probes.items():
         while policy not in (answer := guarded.server.request("POST", f"{path}?dryRun=All", manifest)).message:
             assert time.monotonic() < limit, f"{policy} is not enforced: {answer}"

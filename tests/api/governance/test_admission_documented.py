@@ -20,9 +20,9 @@ def manifests() -> dict[str, Manifest]:
     return {f"{each['kind']}/{each.get('metadata', {}).get('name', '')}": each for each in documents if "kind" in each}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lending(guarded: Guarded) -> None:
-    """The namespace, with the bindings of the page."""
+    """The namespace, with the bindings of the page in force; for the session, as the server is."""
     guarded.server.namespace(NAMESPACE)
     for manifest in manifests().values():
         if manifest["kind"] in COLLECTIONS:
@@ -30,6 +30,10 @@ def lending(guarded: Guarded) -> None:
                 f"{RBAC}/namespaces/{NAMESPACE}/{COLLECTIONS[manifest['kind']]}/{manifest['metadata']['name']}",
                 manifest,
             )
+    # The authorizer hears of roles and of bindings in their order: whoever comes after all of them comes last.
+    guarded.grant(
+        guarded.person("last"), NAMESPACE, {"apiGroups": ["example.com"], "resources": ["x"], "verbs": ["get"]}
+    )
 
 
 @pytest.fixture

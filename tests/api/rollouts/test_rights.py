@@ -10,7 +10,7 @@ import yaml
 from cluster import binaries
 from modelward.api.resources import MODEL_VERSIONS, MODELS, SERVICES, Resource
 from modelward.runtime.kube import Forbidden, KubeClient
-from tests.api.conftest import ApiServer
+from tests.api.conftest import PATIENCE, ApiServer
 from tests.api.rollouts.world import MODEL, new_world, stages_with
 
 CHART = Path(__file__).parents[3] / "charts" / "modelward"
@@ -23,7 +23,7 @@ async def bound(gateway_api: ApiServer, kube: KubeClient) -> AsyncIterator[KubeC
     """A client of the user `operator`, who has exactly the rights of the chart's ClusterRole."""
     helm = [str(binaries.path("helm")), "template", "modelward", str(CHART)]
     render = [*helm, "--namespace", "modelward", "--kube-version", binaries.KUBERNETES_VERSION]
-    text = subprocess.run(render, check=True, capture_output=True, text=True, timeout=60).stdout
+    text = subprocess.run(render, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
     manifests = [manifest for manifest in yaml.safe_load_all(text) if manifest and manifest["kind"] == "ClusterRole"]
     (role,) = (manifest for manifest in manifests if manifest["metadata"]["name"] == "modelward")
     await kube.apply(CLUSTER_ROLES, role)
@@ -31,9 +31,11 @@ async def bound(gateway_api: ApiServer, kube: KubeClient) -> AsyncIterator[KubeC
     subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "operator"}
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
     await kube.apply(BINDINGS, {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]})
+    gateway_api.until_allowed("operator", MODELS.path())
     async with gateway_api.client("operator") as api:
-        yield KubeClient(api)
+        yield KubeClient(api, timeout=PATIENCE)
     await kube.delete(BINDINGS, None, name)  # other modules hold that the user may do nothing
+    gateway_api.until_allowed("operator", MODELS.path(), allowed=False)
 
 
 async def test_the_charts_rights_are_enough_for_whole_rollouts(kube: KubeClient, bound: KubeClient) -> None:
@@ -49,8 +51,7 @@ async def test_the_charts_rights_are_enough_for_whole_rollouts(kube: KubeClient,
     assert (await world.condition("Ready"))[:2] == ("True", "Promoted")
     await world.delete(SERVICES, "scorer-v4")
     await world.settle()
-    world.catch_up()
-    await world.delete(MODELS, MODEL)
+    await world.delete_model()
     while await world.kube.get(MODELS, world.namespace, MODEL) is not None:
         await world.step()
     assert [refusal.message for refusal in world.wire.refusals if isinstance(refusal, Forbidden)] == []
