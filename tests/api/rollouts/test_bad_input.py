@@ -39,6 +39,7 @@ async def test_a_model_that_arrives_before_its_version_starts_when_that_comes(ku
 
 async def test_of_two_models_on_one_host_and_path_the_older_one_has_them(kube: KubeClient) -> None:
     world = await serving_world(kube)
+    await world.older_by_a_second()
     await world.kube.create(
         MODEL_VERSIONS,
         {

@@ -63,11 +63,8 @@ async def test_a_deleted_model_ends_its_route_first_and_is_let_go(kube: KubeClie
     if stage != "Production":
         await world.ask_for("v2")
         await world.until(in_force(stage))
-    world.catch_up()
     before = len(world.wire.done)
-    await world.delete(MODELS, MODEL)
-    deleted_at = world.clock.time
-    assert (await world.model())["metadata"]["deletionTimestamp"]
+    deleted_at = await world.delete_model()
     while await world.kube.get(MODELS, world.namespace, MODEL) is not None:
         assert (world.clock.time - deleted_at).total_seconds() < 60
         await world.step()
@@ -88,23 +85,36 @@ async def test_a_deleted_model_is_let_go_in_bounded_time_when_its_route_cannot_b
     world = await serving_world(kube)
     held = {"metadata": {"finalizers": ["example.com/gateway"]}}
     await world.kube.patch(HTTP_ROUTES, world.namespace, MODEL, held)
-    world.catch_up()
-    await world.delete(MODELS, MODEL)
-    deleted_at = world.clock.time
+    deleted_at = await world.delete_model()
     while await world.kube.get(MODELS, world.namespace, MODEL) is not None:
         await world.step()
         assert (world.clock.time - deleted_at).total_seconds() < 75
     await world.kube.patch(HTTP_ROUTES, world.namespace, MODEL, {"metadata": {"finalizers": []}})
 
 
+async def test_a_namespace_that_is_deleted_is_not_held_up(gateway_api: ApiServer, kube: KubeClient) -> None:
+    """Nothing new can be created in it, not even a record of what ends there."""
+    world = await serving_world(kube)
+    await world.ask_for("v2")
+    await world.until(in_force("Shadow"))
+    before = len(world.wire.done)
+    answer = gateway_api.request("DELETE", f"/api/v1/namespaces/{world.namespace}")
+    assert answer.accepted, answer.message
+    world.pass_time(3600)  # there is much that is due
+    assert await world.look() is None
+    assert world.wire.done[before:] == []
+    await world.delete_model()  # as the namespace's controller does it
+    assert await world.look() is None
+    assert [str(write) for write in world.wire.done[before:]] == ["delete HTTPRoute scorer", "patch Model scorer"]
+    assert await world.kube.get(MODELS, world.namespace, MODEL) is None
+
+
 async def test_a_deletion_ends_although_the_operator_is_killed_after_each_of_its_writes(kube: KubeClient) -> None:
     world = await serving_world(kube)
     await world.ask_for("v2")
     await world.until(in_force("Canary"))
-    world.catch_up()
     world.wire.arm(range(1, 400), Cut.KILLED_AFTER)
-    await world.delete(MODELS, MODEL)
-    deleted_at = world.clock.time
+    deleted_at = await world.delete_model()
     while await world.kube.get(MODELS, world.namespace, MODEL) is not None:
         assert (world.clock.time - deleted_at).total_seconds() < 60
         await world.step()

@@ -5,6 +5,8 @@ go), the users who send requests, and the time. The operator is the real Reconci
 at any write, and starts again with empty memory.
 """
 
+import asyncio
+import math
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -156,6 +158,15 @@ class World:
         self.look_again()
         await self.notice()
 
+    async def delete_model(self) -> datetime:
+        """Ask for its deletion; when that was. It is compared with the date that the API server gives it, so that it is then now."""
+        await self.kube.delete(MODELS, self.namespace, MODEL)
+        dated = datetime.fromisoformat((await self.model())["metadata"]["deletionTimestamp"])
+        self._go_on_to(max(dated, self.clock.time))
+        self.look_again()
+        await self.notice()
+        return self.clock.time
+
     def look_again(self) -> None:
         """Something that the gateway or the controller-manager goes by was changed."""
         self._stale |= {DEPLOYMENTS, HTTP_ROUTES}
@@ -233,11 +244,15 @@ class World:
         self.requests.answer(self.clock.time, seconds, *self._split, self._ready)
 
     def catch_up(self) -> None:
-        """Go forward to the time that the API server has: what it dates itself, such as a deletion, is compared with that."""
+        """Go forward to the time that the API server has, or a moment later: what was dated until now is then not in the future."""
         gap = datetime.now(UTC) - self.clock.time
-        self.requests.note(self.clock.time)
-        self.clock.time += timedelta(seconds=int(gap.total_seconds()))
-        self.requests.note(self.clock.time)
+        self._go_on_to(self.clock.time + timedelta(seconds=math.ceil(gap.total_seconds())))
+
+    async def older_by_a_second(self) -> None:
+        """Until what is made from now on is younger than the Model: the API server dates by whole seconds, and by its own clock."""
+        made = datetime.fromisoformat((await self.model())["metadata"]["creationTimestamp"])
+        while datetime.now(UTC) < made + timedelta(seconds=1):
+            await asyncio.sleep(0.05)
 
     # What can be seen.
 
@@ -328,6 +343,12 @@ class World:
         return "\n".join([*steps, *conditions, *map(str, self.wire.attempts[-12:])])
 
     # Details.
+
+    def _go_on_to(self, time: datetime) -> None:
+        """Without users in between."""
+        self.requests.note(self.clock.time)
+        self.clock.time = time
+        self.requests.note(self.clock.time)
 
     def _new_operator(self) -> Operator:
         return Operator(self.wire, self.requests, self.clock)
