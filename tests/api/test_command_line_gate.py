@@ -1,8 +1,8 @@
 """`modelward gate`, with a real API server: the tests write what an operator would."""
 
+import itertools
 import json
 import subprocess
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,9 @@ def run(api_server: ApiServer, namespace: str, *arguments: str) -> Any:
     return CliRunner().invoke(app, ["gate", "churn", *options, *arguments])
 
 
-def test_it_streams_what_happens_until_the_version_serves(api_server: ApiServer, namespace: str) -> None:
+def test_it_streams_what_happens_until_the_version_serves(
+    api_server: ApiServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     moving = progressing("True", "StageRunning", "v8 in Canary at 10 %.")
     tell(
         api_server,
@@ -70,10 +72,16 @@ def test_it_streams_what_happens_until_the_version_serves(api_server: ApiServer,
         conditions=moving,
     )
     serving = {"production": {"version": "v8", "digest": DIGEST, "since": SINCE}, "stage": "Production", "weight": 100}
-    later = threading.Timer(1.0, tell, (api_server, namespace), serving)
-    later.start()
-    result = run(api_server, namespace, "--wait", "30s")
-    later.join()
+    look, looks = gating._model, itertools.count(1)
+
+    def look_before_it_serves(*asked: Any) -> Any:
+        found = look(*asked)
+        if next(looks) == 1:
+            tell(api_server, namespace, **serving)
+        return found
+
+    monkeypatch.setattr(gating, "_model", look_before_it_serves)
+    result = run(api_server, namespace, "--wait", "3m")
     assert result.exit_code == 0, result.output
     first, *_, last = result.stdout.splitlines()
     assert "v8 Canary 10 % [1/2 1 Inconclusive]: v8 in Canary at 10 %." in first
