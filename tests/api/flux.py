@@ -22,7 +22,7 @@ def judged(objects: Sequence[Object], expressions: Mapping[str, str] | None = No
     """How Flux judges objects, by their conditions or by health check expressions: InProgress, Current, Failed or Terminating."""
     asked = json.dumps({"objects": objects, "expressions": expressions})
     command = [str(binaries.path("kstatus"))]
-    done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     return [each["status"] for each in json.loads(done.stdout)]
 
@@ -37,7 +37,7 @@ def module_file(name: str) -> str:
     """A file of kustomize-controller's module."""
     download = ["go", "mod", "download", "-json", MODULE]
     folder = paths.TOOL_MODULES / "kstatus"
-    done = subprocess.run(download, cwd=folder, check=True, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(download, cwd=folder, check=True, capture_output=True, text=True, timeout=1800)
     found = json.loads(done.stdout)
     assert found["Sum"] == _SUM, f"{MODULE} is not what was pinned: {found['Sum']}"
     return (Path(found["Dir"]) / name).read_text(encoding="utf-8")

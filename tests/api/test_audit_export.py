@@ -25,7 +25,7 @@ from modelward.governance.chain import Entry, Head, document_of, head_of, seal, 
 from modelward.runtime.cache import Cache
 from modelward.runtime.exporting import BROKEN_PAUSE, AuditExport, ExportMetrics
 from modelward.runtime.kube import KubeClient, Object
-from tests.api.conftest import ApiServer
+from tests.api.conftest import PATIENCE, ApiServer
 from tests.api.test_operator_process import running
 
 LATER = timedelta(days=40)
@@ -132,7 +132,7 @@ async def scene(api_server: ApiServer, tmp_path: Path) -> AsyncIterator[Scene]:
     (tmp_path / "key.pem").write_bytes(key.private_bytes(encoding, form, serialization.NoEncryption()))
     (tmp_path / "store").mkdir()
     async with api_server.client() as api:
-        scene = Scene(KubeClient(api), api_server.namespace(), tmp_path)
+        scene = Scene(KubeClient(api, timeout=PATIENCE), api_server.namespace(), tmp_path)
         yield scene
         for leader in scene.leaders:
             await leader.storage.close()
@@ -321,7 +321,7 @@ async def test_of_two_operators_the_one_that_leads_exports_and_the_other_goes_on
     await scene.write(2)
     more = ("--namespace", scene.namespace, "--audit-export", str(tmp_path / "audit.yaml"))
     exported = "modelward_audit_exported_records_total"
-    async with asyncio.timeout(60), running(api_server, scene.namespace, tmp_path / "log", *more) as first:
+    async with asyncio.timeout(PATIENCE), running(api_server, scene.namespace, tmp_path / "log", *more) as first:
         await first.until("/metrics", lambda _, text: f"{exported} 2.0" in text)
         async with running(api_server, scene.namespace, tmp_path / "log2", *more) as second:
             await second.until("/readyz", lambda status, _: status == 200)

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.api import flux
-from tests.api.conftest import ApiServer
+from tests.api.conftest import PATIENCE, ApiServer
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 GROUP = "/apis/kustomize.toolkit.fluxcd.io/v1"
@@ -16,7 +16,7 @@ def with_flux(api_server: ApiServer) -> ApiServer:
     definition = flux.kustomization_definition()
     answer = api_server.apply(f"{DEFINITIONS}/{definition['metadata']['name']}", definition)
     assert answer.accepted, answer.message
-    limit = time.monotonic() + 30
+    limit = time.monotonic() + PATIENCE
     while api_server.request("GET", f"{GROUP}/kustomizations").code != 200:
         assert time.monotonic() < limit, "Kustomizations are not served"
         time.sleep(0.05)

@@ -29,13 +29,13 @@ from modelward.runtime.kube import (
     NotLeading,
     Unavailable,
 )
-from tests.api.conftest import ApiServer
+from tests.api.conftest import PATIENCE, ApiServer
 
 
 @pytest.fixture
 async def kube(api_server: ApiServer) -> AsyncIterator[KubeClient]:
     async with api_server.client() as api:
-        yield KubeClient(api)
+        yield KubeClient(api, timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -137,21 +137,21 @@ async def test_an_object_that_breaks_the_schema_is_invalid_with_the_servers_word
 async def test_without_the_right_it_is_forbidden(api_server: ApiServer, namespace: str) -> None:
     async with api_server.client("grace") as api:
         with pytest.raises(Forbidden, match="grace"):
-            await KubeClient(api).list(CONFIG_MAPS, namespace)
+            await KubeClient(api, timeout=PATIENCE).list(CONFIG_MAPS, namespace)
 
 
 async def test_a_server_that_refuses_connections_is_unavailable(api_server: ApiServer) -> None:
     async with api_server.client() as api:
         api.configuration.host = "https://127.0.0.1:1"
         with pytest.raises(Unavailable):
-            await KubeClient(api).list(NAMESPACES)
+            await KubeClient(api, timeout=PATIENCE).list(NAMESPACES)
 
 
 async def test_a_server_that_does_not_answer_is_unavailable_within_the_timeout(api_server: ApiServer) -> None:
     silent = await asyncio.start_server(lambda _, __: asyncio.sleep(60), "127.0.0.1", 0)
     async with silent, api_server.client() as api:
         api.configuration.host = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(50):
             with pytest.raises(Unavailable, match=r"GET /api/v1/namespaces"):
                 await KubeClient(api, timeout=0.3).list(NAMESPACES)
 
@@ -219,7 +219,7 @@ async def test_a_refused_event_does_not_stop_the_work(
 ) -> None:
     regarding = await kube.create(CONFIG_MAPS, a_map(namespace))
     async with api_server.client("grace") as api:
-        await KubeClient(api).emit_event(regarding, "Promoted", "never seen")
+        await KubeClient(api, timeout=PATIENCE).emit_event(regarding, "Promoted", "never seen")
     assert "event Promoted was not written" in caplog.text
 
 
@@ -236,7 +236,7 @@ async def test_a_replica_that_does_not_lead_reads_but_writes_nothing(kube: KubeC
 async def test_successful_writes_are_counted_and_refused_ones_are_not(api_server: ApiServer, namespace: str) -> None:
     counted: list[tuple[Resource, str]] = []
     async with api_server.client() as api:
-        kube = KubeClient(api, on_write=lambda resource, verb: counted.append((resource, verb)))
+        kube = KubeClient(api, timeout=PATIENCE, on_write=lambda resource, verb: counted.append((resource, verb)))
         await kube.create(CONFIG_MAPS, a_map(namespace))
         with pytest.raises(AlreadyExists):
             await kube.create(CONFIG_MAPS, a_map(namespace))

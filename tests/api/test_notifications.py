@@ -17,10 +17,9 @@ from modelward.runtime.kube import KubeClient
 from modelward.runtime.notices import Topic
 from modelward.runtime.notifying import Notifier, NotifyMetrics
 from modelward.runtime.webhooks import Webhook, load_webhooks
-from tests.api.conftest import ApiServer
+from tests.api.conftest import PATIENCE, ApiServer
 from tests.api.governance.people import RBAC, Manifest, chart
 
-LIMIT_SECONDS = 20
 NAME = "modelward-notifications"
 
 
@@ -60,7 +59,7 @@ async def leading(api_server: ApiServer, namespace: str, webhook: Webhook) -> As
 
 
 async def kept(api_server: ApiServer, namespace: str, name: str) -> str:
-    limit = time.monotonic() + LIMIT_SECONDS
+    limit = time.monotonic() + PATIENCE
     while True:
         answer = api_server.request("GET", f"/api/v1/namespaces/{namespace}/configmaps/{NAME}")
         if answer.accepted and name in answer.body["data"]:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from cluster import binaries
-from tests.api.conftest import ApiServer
+from tests.api.conftest import PATIENCE, ApiServer
 
 CHART = Path(__file__).parents[2] / "charts" / "modelward"
 COLLECTION = "/apis/modelward.dev/v1alpha1/lifecyclepolicies"
@@ -18,7 +18,7 @@ def rendered(*options: str) -> dict[str, dict[str, Any]]:
     """The specs of the policies that the chart makes, by name."""
     helm = [str(binaries.path("helm")), "template", "modelward", str(CHART)]
     render = [*helm, "--kube-version", binaries.KUBERNETES_VERSION, *options]
-    text = subprocess.run(render, check=True, capture_output=True, text=True, timeout=60).stdout
+    text = subprocess.run(render, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
     found = [manifest for manifest in yaml.safe_load_all(text) if manifest and manifest["kind"] == "LifecyclePolicy"]
     return {manifest["metadata"]["name"]: manifest for manifest in found}
 

@@ -14,7 +14,7 @@ from modelward.governance.admission import NAMES, SETTLING, key, policies, probl
 from modelward.runtime.clock import SystemClock
 from modelward.runtime.kube import KubeClient
 from modelward.runtime.trust import TrustReader
-from tests.api.conftest import ApiServer, running
+from tests.api.conftest import PATIENCE, ApiServer, running
 from tests.api.governance.people import ADMISSION, OPERATOR, Guarded, Manifest, Person, chart
 
 POLICY, BINDING = "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"
@@ -225,7 +225,7 @@ async def test_attack_a_restored_policy_with_a_time_of_change_that_is_made_up(do
     """The time is the client's word; that its generation has changed, nobody can hide from an operator that runs."""
     door.install(policies("admin"))  # the user that reads here
     async with door.server.client() as api:
-        kube = KubeClient(api)
+        kube = KubeClient(api, timeout=PATIENCE)
         reader = TrustReader(kube, SystemClock())
         before = await reader.current()
         assert before.problem is None and before.since is not None
@@ -246,14 +246,14 @@ async def test_the_operator_reads_the_policies_with_the_rights_of_the_chart_and_
     operator: Person,
 ) -> None:
     async with operator.client() as api:
-        found = await TrustReader(KubeClient(api), SystemClock()).current()
+        found = await TrustReader(KubeClient(api, timeout=PATIENCE), SystemClock()).current()
     assert found.problem is None
     assert found.since is not None and found.since <= datetime.now(UTC) + SETTLING
 
 
 async def test_an_operator_without_those_rights_trusts_nothing_and_says_why(guarded: Guarded) -> None:
     async with guarded.person("system:serviceaccount:modelward:bare").client() as api:
-        found = await TrustReader(KubeClient(api), SystemClock()).current()
+        found = await TrustReader(KubeClient(api, timeout=PATIENCE), SystemClock()).current()
     assert found.since is None
     assert found.problem is not None and "the admission policies cannot be read" in found.problem
     assert "validatingadmissionpolic" in found.problem  # or the bindings: they are read side by side

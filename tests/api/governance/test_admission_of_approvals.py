@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.api.conftest import Answer
+from tests.api.conftest import PATIENCE, Answer
 from tests.api.governance.people import API, RBAC, Guarded, Manifest, Person, a_rejection, an_approval, an_override
 
 ROLE = {"apiGroups": ["modelward.dev"], "resources": ["approvalroles"]}
@@ -281,9 +281,10 @@ def test_deletion_and_garbage_collection_of_an_approval_still_work(
     assert collector.patch(own, {"metadata": {"finalizers": ["foregroundDeletion"]}}).accepted
     assert not collector.patch(own, {"metadata": {"finalizers": None, "labels": {"a": "b"}}}).accepted
     assert collector.patch(own, {"metadata": {"finalizers": None}}).accepted
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + PATIENCE
     while guarded.server.request("GET", own).code != 404:
         assert time.monotonic() < limit
+        time.sleep(0.05)
 
 
 def test_attack_a_rejection_is_deleted_before_the_operator_can_have_seen_it(

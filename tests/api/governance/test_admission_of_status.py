@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.api.conftest import Answer
+from tests.api.conftest import PATIENCE, Answer
 from tests.api.governance.people import (
     API,
     OPERATOR,
@@ -166,7 +166,7 @@ def test_a_namespace_that_is_deleted_takes_its_records_with_it_and_nobody_picks_
     assert guarded.server.request("DELETE", f"/api/v1/namespaces/{namespace}").accepted
     own = f"{records}/{record['metadata']['name']}"
     assert_refused(editor.request("DELETE", own))
-    limit = time.monotonic() + 15
+    limit = time.monotonic() + PATIENCE
     while not (answer := namespace_controller.request("DELETE", records)).accepted:  # it tries again, as here
         assert time.monotonic() < limit, answer.message
         time.sleep(0.2)

@@ -20,7 +20,7 @@ from modelward.cli.main import app
 from modelward.governance.admission import APPROVALS, BINDING, NAMES, POLICY, key, trusted_since
 from modelward.runtime.kube import KubeClient, Object
 from modelward.runtime.notices import Topic, of_records, of_requests
-from tests.api.conftest import Answer
+from tests.api.conftest import PATIENCE, Answer
 from tests.api.governance.people import ADMISSION, API, Guarded, Person, chart, wait_until_enforced
 from tests.api.rollouts.conftest import install_gateway_api
 from tests.api.rollouts.world import MODEL, World, new_world, stages_with, version_manifest
@@ -119,13 +119,13 @@ async def admin(guarded: Guarded) -> AsyncIterator[KubeClient]:
     for name in (BUILDER, VALIDATOR):
         guarded.bind_everywhere(guarded.person(name), "modelward-policy-reader")
     async with guarded.server.client("admin") as api:
-        yield KubeClient(api)
+        yield KubeClient(api, timeout=PATIENCE)
 
 
 @pytest_asyncio.fixture(scope="session")
 async def operating(operator: Person) -> AsyncIterator[KubeClient]:
     async with operator.client() as api:
-        yield KubeClient(api)
+        yield KubeClient(api, timeout=PATIENCE)
 
 
 @pytest_asyncio.fixture

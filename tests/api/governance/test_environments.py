@@ -17,7 +17,7 @@ from modelward.api.resources import MODEL_AUDIT_RECORDS, MODEL_VERSIONS
 from modelward.api.status import GateStatus, ModelStatus
 from modelward.cli.main import app
 from modelward.runtime.kube import KubeClient, Object
-from tests.api.conftest import Answer
+from tests.api.conftest import PATIENCE, Answer
 from tests.api.governance.people import API, Guarded, Person
 from tests.api.governance.test_approvals_end_to_end import until_approvals_count
 from tests.api.rollouts.conftest import install_gateway_api
@@ -138,13 +138,13 @@ def held_by(status: ModelStatus) -> GateStatus:
 async def cluster_admin(guarded: Guarded) -> AsyncIterator[KubeClient]:
     install_gateway_api(guarded.server)
     async with guarded.server.client("admin") as api:
-        yield KubeClient(api)
+        yield KubeClient(api, timeout=PATIENCE)
 
 
 @pytest_asyncio.fixture(scope="session")
 async def both_operators(operator: Person) -> AsyncIterator[KubeClient]:
     async with operator.client() as api:
-        yield KubeClient(api)
+        yield KubeClient(api, timeout=PATIENCE)
 
 
 @pytest_asyncio.fixture

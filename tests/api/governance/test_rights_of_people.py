@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.conftest import PATIENCE
 from tests.api.governance.people import (
     API,
     Guarded,
@@ -68,9 +69,9 @@ class Somebody:
 
     def _watches(self, plural: str) -> int:
         """The status comes at once; what follows it is not waited for."""
-        request = urllib.request.Request(f"{self.person.url}{self._path(plural)}?watch=true&timeoutSeconds=5")
+        request = urllib.request.Request(f"{self.person.url}{self._path(plural)}?watch=true&timeoutSeconds=1")
         try:
-            with urllib.request.urlopen(request, timeout=5, context=self.person.context) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE, context=self.person.context) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as refusal:
             return refusal.code

@@ -9,7 +9,7 @@ import yaml
 
 from cluster import binaries
 from modelward.runtime.kube import KubeClient
-from tests.api.conftest import ApiServer
+from tests.api.conftest import PATIENCE, ApiServer
 
 _KINDS = ("gateways.gateway.networking.k8s.io", "httproutes.gateway.networking.k8s.io")
 
@@ -32,7 +32,7 @@ def install_gateway_api(server: ApiServer) -> None:
             assert answer.accepted, answer.message
     for kind in _KINDS:
         path = f"/apis/gateway.networking.k8s.io/v1/{kind.partition('.')[0]}"
-        limit = time.monotonic() + 30
+        limit = time.monotonic() + PATIENCE
         while server.request("GET", path).code != 200:
             assert time.monotonic() < limit, f"{path} is not served"
             time.sleep(0.05)
@@ -42,4 +42,4 @@ def install_gateway_api(server: ApiServer) -> None:
 async def kube(gateway_api: ApiServer) -> AsyncIterator[KubeClient]:
     """A client with all rights."""
     async with gateway_api.client("admin") as api:
-        yield KubeClient(api)
+        yield KubeClient(api, timeout=PATIENCE)

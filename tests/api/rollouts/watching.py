@@ -11,7 +11,7 @@ import aiohttp
 
 from modelward.api.resources import HTTP_ROUTES, SERVICES, Resource
 from modelward.runtime.kube import KubeApi, Object
-from tests.api.conftest import ApiServer
+from tests.api.conftest import PATIENCE, ApiServer
 from tests.api.rollouts.world import World, backends
 
 SENTINEL = "sentinel"
@@ -47,7 +47,7 @@ class History:
         metadata = {"name": SENTINEL, "namespace": world.namespace}
         await kube.create(SERVICES, {"metadata": metadata, "spec": {"ports": [{"port": 80}]}})
         await kube.create(HTTP_ROUTES, {"metadata": metadata, "spec": {}})
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while len([change for change in self._in(world) if change.name == SENTINEL]) < 2:
                 self.came.clear()
                 await self.came.wait()
