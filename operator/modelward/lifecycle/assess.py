@@ -4,16 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from modelward.api import reasons
 from modelward.api.gates import Gate
 from modelward.api.stages import Monitoring
 from modelward.api.status import GateStatus, ModelStatus, Stage, VersionStatus, format_time
 from modelward.api.types import format_duration
 from modelward.lifecycle import evidence as evidence_of
 from modelward.lifecycle import following
-from modelward.lifecycle.evidence import Evidence, Inputs, ShareResult, ShareVerdict
+from modelward.lifecycle.evidence import Evidence, Inputs
 from modelward.lifecycle.following import Stretch
 from modelward.lifecycle.gates.verdict import Looks, Verdict
 from modelward.lifecycle.monitoring import can_be_kept, gates_of, policy_of
+from modelward.lifecycle.share_check import MIRROR_INCOMPLETE, ShareResult, ShareVerdict, mirror_verdict, share_verdict
 from modelward.lifecycle.shares import traffic_key
 from modelward.lifecycle.snapshot import Policy, Snapshot
 from modelward.stats.readings import Reading
@@ -292,9 +294,9 @@ def _share(s: Snapshot, subject: Subject, evidence: Evidence) -> ShareVerdict | 
     mirrors = {entry.version: entry.percent for entry in traffic.mirrors}
     if subject.stage is Stage.CANARY and weights.get(subject.version) and weights.get(subject.incumbent):
         expected = {"candidate": float(weights[subject.version]), "incumbent": float(weights[subject.incumbent])}
-        return evidence_of.share_verdict(evidence, expected)
+        return share_verdict(evidence, expected)
     if subject.stage is Stage.SHADOW and mirrors.get(subject.version):
-        return evidence_of.mirror_verdict(evidence, float(mirrors[subject.version]))
+        return mirror_verdict(evidence, float(mirrors[subject.version]))
     return None
 
 
@@ -346,7 +348,7 @@ def _kept_rows(s: Snapshot, subject: Subject) -> tuple[GateStatus, ...]:
             stage=subject.stage,
             version=subject.version,
             result="Unknown",
-            reason="NotMeasured",
+            reason=reasons.NOT_MEASURED,
             message="not looked at yet",
             advisory=gate.advisory,
             at=s.now,
@@ -388,7 +390,7 @@ def mismatched(assessment: Assessment) -> ShareVerdict | None:
 def mirror_incomplete(assessment: Assessment) -> ShareVerdict | None:
     """The share verdict, where it says that mirrored requests were lost on the way."""
     share = assessment.share
-    return share if share and share.reason == "MirrorIncomplete" else None
+    return share if share and share.reason == MIRROR_INCOMPLETE else None
 
 
 def judged_now(status: ModelStatus) -> tuple[str, Stage] | None:

@@ -245,7 +245,7 @@ def _version_status(s: Snapshot, view: VersionView, status: ModelStatus, assessm
     stage = stage_of(view, status)
     evidence = assessment.evidence.get(view.version)
     failed = next((entry for entry in status.failed if entry.digest == view.digest), None)
-    rejected: Finding = ("True", failed.reason, failed.message) if failed else ("False", "NotRejected", "")
+    rejected: Finding = ("True", failed.reason, failed.message) if failed else ("False", reasons.NOT_REJECTED, "")
     return VersionStatus(
         observed_generation=view.generation,
         stage=stage,

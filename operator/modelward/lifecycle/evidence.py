@@ -10,13 +10,12 @@ sums start anew.
 """
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
+from modelward.api import reasons
 from modelward.api.gates import Gate
 from modelward.api.model_evaluation import ModelEvaluation
 from modelward.api.model_version import Baseline
@@ -24,12 +23,10 @@ from modelward.api.types import format_duration
 from modelward.governance.approvals import NOT_LOOKED_AT, Trust
 from modelward.lifecycle.gates.registry import kind_for
 from modelward.lifecycle.gates.verdict import GateContext, Look, Result, State, Verdict, unknown
-from modelward.lifecycle.gates.wording import percent, requests
 from modelward.lifecycle.track import LONGEST, Point, Track
 from modelward.stats.increments import PodMemory, lifetime, pod_increment, sum_increments
 from modelward.stats.pod_memories import read_pods, write_pods
 from modelward.stats.readings import Increment, PodReading, QueryAnswer, Reading
-from modelward.stats.sequential import log_share_evidence
 
 FORGET_AFTER = timedelta(hours=1)
 """How long a pod that is not seen any more is remembered; without an end, a week of autoscaling would grow the memory."""
@@ -238,7 +235,7 @@ def bounded(evidence: Evidence, before: Evidence, inputs: Inputs, largest: int =
         f" counted takes {size // 1024:,} KiB, and {largest // 1024:,} KiB can be kept: name fewer features in the gates, or"
         " give their histograms fewer bins"
     )
-    refused = replace(before.candidate, problem=problem, reason="InvalidResult")
+    refused = replace(before.candidate, problem=problem, reason=reasons.INVALID_RESULT)
     return replace(before, evaluated_at=inputs.now, candidate=refused)
 
 
@@ -291,88 +288,12 @@ def split_alpha(total: float, gates_by_stage: Mapping[str, Sequence[Gate]]) -> f
     return total / max(spending, 1)
 
 
-class ShareResult(StrEnum):
-    OK = "Ok"
-    MISMATCH = "Mismatch"
-    UNKNOWN = "Unknown"
-
-
-@dataclass(frozen=True)
-class ShareVerdict:
-    """Is the traffic really split, or mirrored, as configured?"""
-
-    result: ShareResult
-    reason: str  # SharesMatch | ShareMismatch | LowTraffic | MirrorComplete | MirrorIncomplete
-    sentence: str
-    observed: float | None
-    expected: float
-    samples: int
-
-
-_SHARE_TOLERANCE = 0.2  # of the smaller share: two versions are never read at exactly the same moment
-_SHARE_MINIMUM = 10  # requests expected of the smaller arm, below which nothing can be said
-_MIRROR_MINIMUM = 20
-_MIRROR_COMPLETE = 0.95
-_MIRROR_NOISE = 4.0  # standard deviations: it is looked at again and again
-
-
-def share_verdict(evidence: Evidence, expected_shares: Mapping[str, float], alpha: float = 0.001) -> ShareVerdict:
-    """The candidate's share of the requests since the traffic last changed, against the weights under `candidate` and `incumbent`.
-
-    A mismatch is certain (the multinomial martingale has reached 1/alpha) and more than a fifth of the smaller share.
-    """
-    weights = (expected_shares["candidate"], expected_shares["incumbent"])
-    counts = (evidence.shares.candidate, evidence.shares.incumbent)
-    expected, total = weights[0] / sum(weights), sum(counts)
-    observed = counts[0] / total if total > 0 else None
-    smaller = min(share for share in (expected, 1 - expected) if share > 0)
-
-    def answer(result: ShareResult, reason: str, sentence: str) -> ShareVerdict:
-        return ShareVerdict(result, reason, sentence, observed, expected, round(total))
-
-    certain = log_share_evidence(counts, (expected, 1 - expected)) >= math.log(1 / alpha)
-    if observed is not None and certain and abs(observed - expected) > _SHARE_TOLERANCE * smaller:
-        sentence = f"the candidate answered {percent(observed)} of {requests(round(total))}, where {percent(expected)} was configured"
-        return answer(ShareResult.MISMATCH, "ShareMismatch", sentence)
-    if observed is None or total * smaller < _SHARE_MINIMUM:
-        sentence = f"{requests(round(total))} since the traffic changed: too few to tell whether {percent(expected)} reach the candidate"
-        return answer(ShareResult.UNKNOWN, "LowTraffic", sentence)
-    sentence = (
-        f"the candidate answered {percent(observed)} of {requests(round(total))}; {percent(expected)} was configured"
-    )
-    return answer(ShareResult.OK, "SharesMatch", sentence)
-
-
-def mirror_verdict(evidence: Evidence, mirror_percent: float) -> ShareVerdict:
-    """Did the candidate get what was mirrored to it? A slow shadow drops requests, and those that it drops are not like the others.
-
-    Incomplete is below 95 % of what was mirrored, by more than the noise of mirroring a random part.
-    """
-    share = mirror_percent / 100
-    sent = evidence.shares.incumbent * share
-    received = evidence.shares.candidate
-    observed = received / sent if sent > 0 else None
-
-    def answer(result: ShareResult, reason: str, sentence: str) -> ShareVerdict:
-        return ShareVerdict(result, reason, sentence, observed, _MIRROR_COMPLETE, round(sent))
-
-    if observed is None or sent < _MIRROR_MINIMUM:
-        sentence = (
-            f"{requests(round(sent))} were mirrored since the traffic changed: too few to tell whether they arrive"
-        )
-        return answer(ShareResult.UNKNOWN, "LowTraffic", sentence)
-    noise = _MIRROR_NOISE * math.sqrt(sent * (1 - share))
-    sentence = f"the candidate received {percent(observed)} of about {requests(round(sent))} mirrored to it"
-    if received < _MIRROR_COMPLETE * sent - noise:
-        sentence += f"; below {percent(_MIRROR_COMPLETE)} its evidence is not that of all requests"
-        return answer(ShareResult.UNKNOWN, "MirrorIncomplete", sentence)
-    return answer(ShareResult.OK, "MirrorComplete", sentence)
-
-
 def _noted(memory: VersionMemory, reading: Reading) -> VersionMemory:
     """The memory with what is wrong with its newest reading, which may be nothing."""
     if reading.problem is None and not reading.pods:
-        return replace(memory, problem=f"{reading.version} has no pod that could be read", reason="MetricsUnavailable")
+        return replace(
+            memory, problem=f"{reading.version} has no pod that could be read", reason=reasons.METRICS_UNAVAILABLE
+        )
     return replace(memory, problem=reading.problem, reason="" if reading.problem is None else reading.reason)
 
 
@@ -479,7 +400,7 @@ def _judge(evidence: Evidence, gate: Gate, inputs: Inputs) -> Verdict:
     warm_at = evidence.started_at + gate.warmup
     if inputs.now < warm_at:
         sentence = f"{inputs.candidate} warms up for {format_duration(gate.warmup)}, until {warm_at:%H:%M:%S} UTC; nothing counts yet"
-        return unknown(gate, context, sentence, "WarmingUp")
+        return unknown(gate, context, sentence, reasons.WARMING_UP)
     problem = _problem_for(evidence, gate, inputs)
     if problem is not None:
         context = replace(context, problem=problem[1], problem_reason=problem[0])
@@ -530,7 +451,7 @@ def _problem_for(evidence: Evidence, gate: Gate, inputs: Inputs) -> tuple[str, s
             return memory.reason, memory.problem
         for name, sentence in memory.invalid.items():
             if is_among(name, wanted):
-                return "MetricAbsent" if name in memory.absent else "InvalidResult", sentence
+                return reasons.METRIC_ABSENT if name in memory.absent else reasons.INVALID_RESULT, sentence
     return None
 
 

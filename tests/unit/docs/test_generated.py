@@ -43,7 +43,7 @@ def test_every_reason_that_is_written_out_in_the_code_is_explained(source: Path)
 
 def test_reasons_that_gates_write_out_are_found() -> None:
     found = {reason for source in SOURCES for reason in _reasons_in(source)}
-    assert {"Passed", "BreakerTripped", "WarmingUp", "StaleMetrics", "NoEvaluation", "MetricsUnavailable"} <= found
+    assert {"Passed", "BreakerTripped", "StaleMetrics", "NoEvaluation", "MetricsUnavailable"} <= found
 
 
 def test_a_reason_is_in_the_reference() -> None:

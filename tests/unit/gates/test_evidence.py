@@ -8,7 +8,6 @@ from modelward.lifecycle.evidence import (
     FORGET_AFTER,
     LARGEST,
     Evidence,
-    ShareResult,
     Shares,
     begin,
     bounded,
@@ -16,11 +15,10 @@ from modelward.lifecycle.evidence import (
     fold,
     incumbent_series,
     judge,
-    mirror_verdict,
-    share_verdict,
     split_alpha,
 )
 from modelward.lifecycle.gates.verdict import Result
+from modelward.lifecycle.share_check import ShareResult, mirror_verdict, share_verdict
 from modelward.stats.readings import Binned
 from tests.unit.gates.builders import BEGAN, Stage, gate, inputs, latency, pod, reading, unreadable
 
