@@ -16,6 +16,7 @@ from modelward.archive.directory import DirectoryExporter
 from modelward.archive.exporter import Chain
 from modelward.cli.main import app
 from modelward.runtime.kube import KubeClient, Object
+from tests.api.conftest import PATIENCE
 from tests.api.governance.conftest import guarding, operator_of
 from tests.api.governance.people import Guarded, Person
 from tests.api.governance.test_approvals_end_to_end import until_approvals_count
@@ -66,8 +67,8 @@ async def clusters(guarded: Guarded, elsewhere: Guarded, tmp_path: Path) -> Asyn
         operators: list[KubeClient] = []
         for cluster in (guarded, elsewhere):
             install_gateway_api(cluster.server)
-            admin = KubeClient(await open_clients.enter_async_context(cluster.server.client("admin")))
-            own = KubeClient(await open_clients.enter_async_context(operator_of(cluster).client()))
+            admin = KubeClient(await open_clients.enter_async_context(cluster.server.client("admin")), timeout=PATIENCE)
+            own = KubeClient(await open_clients.enter_async_context(operator_of(cluster).client()), timeout=PATIENCE)
             world = await new_world(admin, own)
             await world.serve("v1")
             await world.settle()
