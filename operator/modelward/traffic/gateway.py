@@ -57,7 +57,9 @@ def read(model: Model, route: dict[str, Any]) -> RouteView:
     }
     generation = route.get("metadata", {}).get("generation", 0)
     wanted = len(route.get("spec", {}).get("parentRefs") or [])
-    parents = (route.get("status") or {}).get("parents") or []
+    parents = [
+        parent for parent in (route.get("status") or {}).get("parents") or [] if not _is_left_over(parent, route)
+    ]
     accepted = [_condition(parent, "Accepted") for parent in parents]
     resolved = [_condition(parent, "ResolvedRefs") for parent in parents]
     conditions = [condition for condition in (*accepted, *resolved) if condition]
@@ -74,6 +76,18 @@ def read(model: Model, route: dict[str, Any]) -> RouteView:
             if condition.get("status") != "True"
         )[:1024],
     )
+
+
+def _is_left_over(parent: Mapping[str, Any], route: Mapping[str, Any]) -> bool:
+    """Was this said of a parent that the route had before? Some gateways, as Envoy Gateway, leave it there for ever."""
+    namespace, generation = route["metadata"].get("namespace"), route["metadata"].get("generation", 0)
+
+    def identity(ref: Mapping[str, Any]) -> tuple[Any, ...]:
+        return ref.get("namespace") or namespace, ref.get("name"), ref.get("sectionName"), ref.get("port")
+
+    has = {identity(ref) for ref in (route.get("spec") or {}).get("parentRefs") or []}
+    said_of = [condition.get("observedGeneration", 0) for condition in parent.get("conditions") or []]
+    return identity(parent.get("parentRef") or {}) not in has and all(of < generation for of in said_of)
 
 
 def comparable(spec: dict[str, Any]) -> dict[str, Any]:

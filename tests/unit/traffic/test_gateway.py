@@ -127,6 +127,25 @@ def test_every_gateway_of_a_route_has_to_take_it_over() -> None:
     assert gateway.read(MODEL, route).in_force
 
 
+def test_what_was_said_of_a_listener_that_the_route_has_left_counts_no_more() -> None:
+    """Envoy Gateway leaves it in the status."""
+    route = route_of(SPLITS["a canary"], Accepted="True", ResolvedRefs="True")
+    left = parent(3, Accepted="False", ResolvedRefs="True")
+    left["parentRef"] = {**route["spec"]["parentRefs"][0], "sectionName": "misspelt"}
+    route["status"]["parents"].append(left)
+    view = gateway.read(MODEL, route)
+    assert (view.in_force, view.accepted, view.message) == (True, True, "")
+
+
+def test_what_was_said_long_ago_of_a_gateway_that_the_route_still_has_is_waited_for() -> None:
+    route = route_of(SPLITS["a canary"], Accepted="True", ResolvedRefs="True")
+    route["spec"]["parentRefs"].append({"name": "internal", "namespace": "gateways"})
+    old = parent(3, Accepted="True", ResolvedRefs="True")
+    old["parentRef"] = {"name": "internal", "namespace": "gateways"}
+    route["status"]["parents"].append(old)
+    assert not gateway.read(MODEL, route).in_force
+
+
 def test_what_a_gateway_objects_to_is_told_in_its_own_words() -> None:
     view = gateway.read(MODEL, route_of(SPLITS["a canary"], Accepted="True", ResolvedRefs="False"))
     assert view.message == "ResolvedRefs=False (Said): about ResolvedRefs"
