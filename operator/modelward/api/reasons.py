@@ -57,8 +57,8 @@ Usually nothing; the message says which, and what is lacking."""
 PODS_NOT_READY = "PodsNotReady"
 """The candidate waits for its pods, and something is wrong with one of them: its image, its node, its start, or its readiness probe.
 
-The message says what, and until when it may be mended. What the version itself brings takes a new version, because it is immutable; a
-registry, a Secret, a ConfigMap or a node can be put right in place, and the rollout goes on by itself."""
+The message says what, and until when it may be mended. Put the registry, the Secret, the ConfigMap or the node right, and the rollout goes
+on by itself. What is wrong with the version itself takes a new version."""
 TRAFFIC_CHANGED = "TrafficChanged"
 """Audit records only: the split of requests changed within a stage, because pods became ready or ceased to be.
 
@@ -439,8 +439,8 @@ Promote a newer version."""
 PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
 """The candidate's pods were not ready within `spec.serving.progressDeadline` of the ModelVersion. It is latched; production was not touched.
 
-Look at the pods with the command in the message. Mend the cause in a new version, or raise `spec.production.retry` if it
-was the cluster's."""
+Mend the cause in a new version, or raise `spec.production.retry` if it was the cluster's. The pods are gone: the command in the message shows
+them when the version is tried again."""
 EVIDENCE_DEADLINE_EXCEEDED = "EvidenceDeadlineExceeded"
 """A gate had no evidence for longer than `onUnknown.deadline`, and the policy says Rollback. The candidate is latched.
 

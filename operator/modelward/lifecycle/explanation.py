@@ -212,7 +212,7 @@ def _notes(
     if stage == Stage.VALIDATION:
         yield "Validation looks at no traffic, so that there is only what its gates say."
     elif evidence is None:
-        if rows:
+        if any(row.samples for row in rows):
             yield f"{version} keeps no evidence: its ModelVersion is gone, or was made anew. What its gates said is left."
         else:
             yield (

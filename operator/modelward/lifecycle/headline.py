@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from modelward.api import reasons
-from modelward.api.status import FailedVersion, Stage
+from modelward.api.status import FailedVersion, RolloutStatus, Stage
 from modelward.api.types import format_duration
+from modelward.lifecycle.assess import rows_of
 from modelward.lifecycle.overview import Situation, blocking, stage_in_words, weight_of, wrong_of
 
 _FELT = ("TrafficApplied", "DriftDetected", "Ungoverned", "ChallengersShadowed")
@@ -140,7 +141,7 @@ def people_have_to_approve(s: Situation, remedy: Remedies) -> Headline | None:
     roles = " and ".join(f"{row.missing} approval{'' if row.missing == 1 else 's'} as {row.role}" for row in due)
     here = stage_in_words(rollout, weight_of(s, rollout.version))
     since = ago(min(row.since for row in due), s.now)
-    what = f"{rollout.version} waits in {here} for {roles}, asked for {since} ago; everything measured is in order."
+    what = f"{rollout.version} waits in {here} for {roles}, asked for {since} ago; {_measured(s, rollout)}."
     trusted = s.status.condition("ApprovalsTrusted")
     if trusted is not None and trusted.status == "False":
         return Headline(Urgency.ACT, f"{what} {_sentence(trusted.message)}", remedy(trusted.reason))
@@ -154,6 +155,11 @@ def the_rollout_is_held(s: Situation, remedy: Remedies) -> Headline | None:
         return None
     here = stage_in_words(rollout, weight_of(s, rollout.version))
     since = ago(progressing.last_transition_time, s.now)
+    lacking = next((row for row in blocking(s) if row.result == "Unknown"), None)
+    if progressing.reason == reasons.PAUSED and lacking is not None:
+        what = f"{rollout.version} is paused in {here} since {since}, because gate {lacking.name} has no evidence: {_sentence(lacking.message)}"
+        todo = f"{remedy(lacking.reason)} It goes on by itself when evidence comes.".lstrip()
+        return Headline(Urgency.ACT, what, todo, f"{s.called} explain {s.where}")
     what = f"{rollout.version} is held in {here} since {since} ({progressing.reason}): {_sentence(progressing.message)}"
     return Headline(
         Urgency.ACT, what, remedy(progressing.reason), f"{s.called} explain {s.where}" if blocking(s) else ""
@@ -264,6 +270,17 @@ def latch_of(s: Situation) -> FailedVersion | None:
     return next(
         (each for each in s.status.failed if each.version == wanted.version and wanted.retry <= each.retry), None
     )
+
+
+def _measured(s: Situation, rollout: RolloutStatus) -> str:
+    """What whoever approves has to know of the gates: an undecided one does not hold every step."""
+    rows = rows_of(s.status.gates, rollout.version, rollout.stage)
+    undecided = [row.name for row in rows if row.result != "Pass"]
+    if undecided:
+        return (
+            f"no gate has failed, and {', '.join(undecided)} {'is' if len(undecided) == 1 else 'are'} not decided yet"
+        )
+    return "every gate passes" if rows else "no gate is judged in this stage"
 
 
 def _describe_pods(s: Situation, version: str) -> str:

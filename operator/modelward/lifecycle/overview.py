@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from modelward.api import reasons
 from modelward.api.model import Model
 from modelward.api.stages import Requirement, Stages
 from modelward.api.status import GateStatus, ModelStatus, RolloutStatus, Stage
@@ -280,6 +281,9 @@ def _rollout(s: Situation) -> Iterator[Coming]:
     if rollout is None:
         return
     here = stage_in_words(rollout, weight_of(s, rollout.version))
+    progressing = s.status.condition("Progressing")
+    if progressing is not None and progressing.reason == reasons.PODS_NOT_READY:
+        yield Coming(f"the pods of {rollout.version} have to be ready", None)
     if stages and rollout.stage in (Stage.SHADOW, Stage.CANARY):
         over = minimum_over(stages, rollout)
         if rollout.traffic_since is None:

@@ -335,7 +335,7 @@ def fail_when_the_pods_miss_their_deadline(c: Case) -> Outcome | None:
     selector = f"modelward.dev/model={metadata.name},modelward.dev/version={view.version}"
     message = (
         f"{view.available} of {view.replicas} pods of {view.version} were ready within"
-        f" {format_duration(serving.progress_deadline)}{why}. See `kubectl describe pods -n {metadata.namespace} -l {selector}`."
+        f" {format_duration(serving.progress_deadline)}{why}. They are gone now; when it is tried again, `kubectl describe pods -n {metadata.namespace} -l {selector}` says more."
     )
     return _latched(c, run, reasons.PROGRESS_DEADLINE_EXCEEDED, message)
 

@@ -70,7 +70,8 @@ def _of_container(
         yield f"cannot start container {name}: {_short(waiting.get('message') or waiting['reason'])}"
     elif ended and not container.get("ready"):
         metadata = pod["metadata"]
-        see = f"`kubectl logs -n {metadata['namespace']} {metadata['name']} -c {name} --previous`"
+        previous = "" if state.get("terminated") else " --previous"
+        see = f"`kubectl logs -n {metadata['namespace']} {metadata['name']} -c {name}{previous}`"
         if ended.get("reason") == OUT_OF_MEMORY:
             yield f"is not ready: container {name} was killed because it took more memory than its limit"
         else:

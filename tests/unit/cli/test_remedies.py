@@ -8,7 +8,7 @@ from modelward.cli.remedies import remedy_of
 BEGINNINGS = {
     reasons.METRICS_UNAVAILABLE: "Check `spec.serving.metrics` and the server's page.",
     reasons.ROUTE_NOT_ACCEPTED: "Check `spec.serving.route.parentRefs`",
-    reasons.PODS_NOT_READY: "What the version itself brings takes a new version",
+    reasons.PODS_NOT_READY: "Put the registry, the Secret, the ConfigMap or the node right",
     reasons.SHARE_MISMATCH: "Look for requests that bypass the route",
 }
 

@@ -45,7 +45,7 @@ def canary(**changes):
 
 
 def waits():
-    """The operator asked two hours ago, and everything measured is in order."""
+    """The operator asked two hours ago, and every gate passes."""
     given = canary().at(NOW - timedelta(hours=2))
     given = given.gate(*ERRORS_FIT, figure=0.001, low=-0.002, high=0.004, bound=0.005, **COUNTED)
     given = given.gate(*LATENCY_FITS, figure=0.0015, low=-0.004, high=0.007, bound=0.01, **COUNTED)

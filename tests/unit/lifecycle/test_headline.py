@@ -48,6 +48,12 @@ CASES: dict[str, tuple[Given, Urgency, str, str]] = {
         "v8 waits in Canary at 10 % for 1 approval as risk",
         "modelward approve credit-risk -n lending --version v8 --role risk",
     ),
+    "whoever approves is told that a gate is undecided": (
+        canary(ASKS).gate("errors", "Inconclusive", "9 of the 10 intervals needed"),
+        Urgency.ACT,
+        "asked for 0s ago; no gate has failed, and errors is not decided yet.",
+        "modelward approve credit-risk -n lending --version v8 --role risk",
+    ),
     "approvals that nobody would count say so instead of sending somebody to approve": (
         canary(ASKS).gate("errors", "Pass", **PASSES).trusts("a policy was edited"),
         Urgency.ACT,
@@ -109,8 +115,8 @@ CASES: dict[str, tuple[Given, Urgency, str, str]] = {
     "a rollout that is paused says since when and why": (
         canary(paused=True, unknown_since=NOW - timedelta(hours=3)).gate("errors", "Unknown", "no answer", "MetricsUnavailable"),
         Urgency.ACT,
-        "v8 is held in Canary at 10 % since",
-        "modelward explain credit-risk -n lending",
+        "v8 is paused in Canary at 10 % since 0s, because gate errors has no evidence: no answer.",
+        "[remedy of MetricsUnavailable] It goes on by itself when evidence comes. modelward explain credit-risk -n lending",
     ),
     "a failed gate is told with what serves now, and how to try again": (
         canary().gate("errors", "Fail", "errors rose by 2.1 to 4.7 percentage points against v7 (bound 0.5)"),
@@ -300,3 +306,8 @@ def test_conditions_that_are_wrong_are_listed_from_what_users_notice_to_what_an_
 def test_ages_are_short(seconds: Any, text: str) -> None:
     since = seconds if seconds == LONG_AGO else NOW - timedelta(seconds=seconds)
     assert ago(since, NOW) == text
+
+
+def test_pods_that_ail_are_the_first_thing_that_has_to_come() -> None:
+    coming = coming_of(situation(starting().version("v8", ready=0, problem="pod v8-1 finds no node")))
+    assert coming[0].what == "the pods of v8 have to be ready"

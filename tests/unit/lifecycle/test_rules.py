@@ -238,8 +238,8 @@ CASES: dict[str, Case] = {
         weights(v7=100) & mirrors() & latched("v8")
         & announces(
             "RolledBack",
-            "0 of 2 pods of v8 were ready within 10m: quota exceeded. See `kubectl describe pods -n lending"
-            " -l modelward.dev/model=credit-risk,modelward.dev/version=v8`",
+            "0 of 2 pods of v8 were ready within 10m: quota exceeded. They are gone now; when it is tried again,"
+            " `kubectl describe pods -n lending -l modelward.dev/model=credit-risk,modelward.dev/version=v8` says more.",
             warning=True,
         ),
     ),

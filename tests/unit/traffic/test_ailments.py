@@ -69,7 +69,7 @@ SAID: dict[str, tuple[dict[str, Any], str | None]] = {
     ),
     "an init container that fails": (
         pod(initContainerStatuses=[container("load", terminated={"exitCode": 3})], containerStatuses=[waiting("PodInitializing")]),
-        "pod v8-a is not ready: container load ended with exit code 3: see `kubectl logs -n lending v8-a -c load --previous`",
+        "pod v8-a is not ready: container load ended with exit code 3: see `kubectl logs -n lending v8-a -c load`",
     ),
     "an init container that is done": (
         pod(initContainerStatuses=[container("load", terminated={"exitCode": 0})], containerStatuses=[waiting("ContainerCreating")]),
