@@ -155,7 +155,7 @@ def running(directory: Path, *flags: str) -> Iterator[ApiServer]:
         for process in reversed(processes):
             process.terminate()
             try:
-                process.wait(30)
+                process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
