@@ -9,11 +9,12 @@ Bounds are sound from a start on, so that a gate with a `window` is judged in bl
 sums start anew.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from pydantic_core import to_json
 
 from modelward.api import reasons
 from modelward.api.gates import Gate
@@ -474,7 +475,7 @@ def _distinct(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _size(evidence: Evidence) -> int:
-    return len(json.dumps(evidence.to_dict(), separators=(",", ":")))
+    return len(to_json(evidence.to_dict()))  # a few times as fast as json.dumps, and measured at every look
 
 
 def _terms(gates: Sequence[Gate], inputs: Inputs) -> dict[str, Any]:

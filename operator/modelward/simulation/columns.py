@@ -1,7 +1,8 @@
 """A recording as arrays, so that what was counted in many intervals is drawn and summed at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -27,11 +28,36 @@ class Columns:
 
     def binned(self, series: str, size: int) -> Floats:
         """Of latency or feature/NAME, with so many bins, at least, on the last axis."""
-        rows = _rows(self.seen, series)
-        width = max(size, *map(len, rows))
-        padded = (row if len(row) == width else (*row, *[0.0] * (width - len(row))) for row in rows)
-        values = np.fromiter(chain.from_iterable(padded), np.float64, len(rows) * width)  # a third faster than np.array
-        return values.reshape(-1, width)
+        if series == LATENCY:
+            rows = [each.latency if each else () for each in self.seen]
+        else:
+            feature = series.removeprefix(FEATURE)
+            if feature in self._features and self._features[feature].shape[1] >= size:
+                return self._features[feature]
+            rows = [each.features.get(feature, ()) if each else () for each in self.seen]
+        lengths = set(map(len, rows))
+        width = max(size, *lengths)
+        if lengths != {width}:
+            rows = [(*row, *[0.0] * (width - len(row))) for row in rows]
+        return _array(rows, len(rows), width)
+
+    @cached_property
+    def _features(self) -> Mapping[str, Floats]:
+        """Of all features at once, if every interval has the same ones in the same bins: that is some times as fast as one by one."""
+        every = [each.features for each in self.seen if each]
+        names, lengths = {tuple(features) for features in every}, {tuple(map(len, each.values())) for each in every}
+        if len(names) != 1 or len(lengths) != 1:
+            return {}
+        (order,), (widths,) = names, lengths
+        nothing = [(0.0,) * sum(widths)]
+        rows = (each.features.values() if each else nothing for each in self.seen)
+        counts = _array(chain.from_iterable(rows), len(self.seen), sum(widths))
+        return dict(zip(order, np.split(counts, np.cumsum(widths)[:-1], axis=1), strict=True))
+
+
+def _array(rows: Iterable[Sequence[float]], count: int, width: int) -> Floats:
+    """In a third less time than np.array takes."""
+    return np.fromiter(chain.from_iterable(rows), np.float64, count * width).reshape(count, width)
 
 
 def columns_of(intervals: Sequence[Interval], version: str) -> Columns:
@@ -43,13 +69,6 @@ def columns_of(intervals: Sequence[Interval], version: str) -> Columns:
         np.array([each.requests if each else 0.0 for each in seen]),
         np.array([each.errors if each else 0.0 for each in seen]),
     )
-
-
-def _rows(seen: Sequence[Counted | None], series: str) -> list[tuple[float, ...]]:
-    if series == LATENCY:
-        return [each.latency if each else () for each in seen]
-    feature = series.removeprefix(FEATURE)
-    return [each.features.get(feature, ()) if each else () for each in seen]
 
 
 def edges_of(baseline: Baseline | None) -> dict[str, tuple[float, ...]]:

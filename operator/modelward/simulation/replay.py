@@ -28,8 +28,11 @@ from modelward.simulation.world import Drawn, Step, World
 
 LONGEST_GAP = 100_000
 """Intervals without a recording that are lived through between two that have one."""
-LONGEST_STRETCH = 512
-"""Intervals with one decision at most: some are gone through again where a decision finds a change."""
+FIRST_STRETCH, SHORT_STRETCH, LONGEST_STRETCH = 64, 512, 4096
+"""Intervals with one decision: each stretch is eight times as long as the one before, from a short one on twice as long, since it is
+gone through again where its decision finds a change."""
+STRIDE = 512
+"""Intervals that are gone through at once: arrays of more do not fit into the caches of a processor."""
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,13 @@ def replay(
 
 def _live_in_stretches(world: World, intervals: int) -> None:
     """Live through all intervals, each stretch longer than the one before until something changes."""
-    at, longest = 0, 1
+    at, longest = 0, FIRST_STRETCH
     suspect: int | None = None  # the end of a stretch that began here, and at whose end something had changed
     while at < intervals:
         end = min(at + longest, intervals) if suspect is None else (at + suspect) // 2
         end = max(end, at + 1)
         before, known = world.memory(), world.picture()
-        quiet = world.live_quietly_through(at, end - 1)
+        quiet = _live_quietly(world, at, end - 1)
         world.live_through(quiet)
         lived = quiet + 1 - at
         changed = world.picture() != known
@@ -127,8 +130,21 @@ def _live_in_stretches(world: World, intervals: int) -> None:
             suspect = quiet + 1
             continue
         at += lived
-        longest = 1 if changed or at < end else min(8 * lived, LONGEST_STRETCH)
+        longer = min(max(min(8 * lived, SHORT_STRETCH), 2 * lived), LONGEST_STRETCH)
+        longest = FIRST_STRETCH if changed or at < end else longer
         suspect = None if changed else suspect
+
+
+def _live_quietly(world: World, begin: int, end: int) -> int:
+    """Up to where a decision is needed, or to the end."""
+    at = begin
+    while at < end:
+        until = min(at + STRIDE, end)
+        reached = world.live_quietly_through(at, until)
+        if reached < until:
+            return reached
+        at = until
+    return at
 
 
 def _without_gaps(recording: Recording) -> Iterator[Interval]:

@@ -154,7 +154,7 @@ class World:
         if begin == usual:
             return begin
         owed = self._owed
-        self._serve(begin, usual)
+        self._serve(begin, min(end + 1, len(self._times)))  # what a decision at the end reads is drawn along
         until, followed = usual, []
         for subject in subjects(self.s):
             looks = self._looks(subject, begin, until)
@@ -163,9 +163,8 @@ class World:
             until = until if reached == len(looks) else looks[reached]
             followed.append((subject, looks, stretch))
         until = until if until == end else max(until - 1, begin)
-        if until < usual:
-            self._owed = owed
-            self._serve(begin, until)
+        self._owed = owed
+        self._serve(begin, until)
         for subject, looks, stretch in followed:
             within = bisect_left(looks, until)
             if within:
@@ -217,7 +216,7 @@ class World:
         """What a version counted between looks, and from the last one that is remembered to the first of them."""
         pod = memory.pods.get(_pod_of(version))
         before = pod.series if pod else {}
-        moments = [self._moment, *(look + 1 for look in looks)]
+        moments = np.array([self._moment, *(look + 1 for look in looks)])
 
         def increments(series: str) -> Floats:
             counted = self._counters[version].counted(series, self._began[version], moments)
@@ -241,14 +240,15 @@ class World:
         self.s = with_evidence(self.s, subject, evidence)
 
     def picture(self) -> tuple[Any, ...]:
-        """What a user would see change: stages, shares, results of gates, and why the rollout stands where it does."""
+        """What a user would see change: stages, shares, pods, results of gates, and why the rollout stands where it does."""
         status = self.s.status
         rows = (*status.gates, *(status.monitoring.gates if status.monitoring else ()))
         results = tuple((row.name, row.stage, row.result, row.reason) for row in rows)
         reasons = tuple((each.type, each.status, each.reason) for each in status.conditions)
         rollout = status.rollout
         place = (rollout.version, rollout.stage, rollout.step, rollout.unknown_since) if rollout else None
-        return place, status.production, status.watch, status.failed, status.weight, results, reasons, len(self.steps)
+        split = status.weight, self.s.route, self._began
+        return place, status.production, status.watch, status.failed, split, results, reasons, len(self.steps)
 
     def memory(self) -> Memory:
         """What to go back to."""
@@ -329,7 +329,8 @@ class World:
             return Reading(version, at, problem=f"nothing was recorded of {version} at this time")
 
         def counted(series: str) -> Floats:
-            return self._counters[version].counted(series, began, [self._moment])[0]
+            rows = self._counters[version].counted(series, began, [self._moment])
+            return np.asarray(rows[0])
 
         series: dict[str, Series] = {name: float(counted(name)) for name in COUNTERS}
         series |= {name: Binned(edges, tuple(counted(name).tolist())) for name, edges in self._edges_of(wanted).items()}

@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, reduce
-from itertools import repeat
 from typing import Any, ClassVar, Self, TypeVar, cast
 
 import numpy as np
@@ -371,9 +370,10 @@ def _in_both(
 def _pooled(
     events: ArrayLike, total: ArrayLike, other_events: ArrayLike, other_total: ArrayLike, tolerance: float
 ) -> tuple[Floats, Floats]:
-    """The events of both sides less those that the tolerance allows, and the observations of both."""
-    x_a, n_a, x_b, n_b = _in_both(events, total, other_events, other_total)
-    return x_a + x_b - tolerance * n_a, n_a + n_b
+    """The events of both sides less those that the tolerance allows, and the observations of both; nothing where either has none."""
+    x_a, n_a, x_b, n_b = (np.asarray(item, np.float64) for item in (events, total, other_events, other_total))
+    counted = (n_a > 0) & (n_b > 0)
+    return np.where(counted, x_a + x_b - tolerance * n_a, 0.0), np.where(counted, n_a + n_b, 0.0)
 
 
 def log_likelihoods(events: ArrayLike, total: ArrayLike, rate: ArrayLike) -> Floats:
@@ -556,9 +556,8 @@ def rate_bounds(events: ArrayLike, total: ArrayLike, alpha: ArrayLike, prior: fl
     limit = np.log(1 / level)
     estimate = _ratio(k, n)
     peak = np.where(n > 0, np.nan_to_num(estimate), 0.5)
-    low = np.where(k > 0, _crossing(k, n, limit, prior, np.zeros_like(peak), peak), 0.0)
-    high = np.where(k < n, _crossing(k, n, limit, prior, np.ones_like(peak), peak), 1.0)
-    return Bounds(estimate, np.where(n > 0, low, 0.0), np.where(n > 0, high, 1.0))
+    low, high = _crossing(k, n, limit, prior, np.stack([np.zeros_like(peak), np.ones_like(peak)]), peak)
+    return Bounds(estimate, np.where((n > 0) & (k > 0), low, 0.0), np.where((n > 0) & (k < n), high, 1.0))
 
 
 _ALTERNATIVES = (0.1, 0.25, 0.5, 0.8)  # of the way from the limit to 1
@@ -583,19 +582,21 @@ class ChangeEvidence:
         if total <= 0 or not 0 < limit < 1:
             return self
         start = -math.log((self.intervals + 1.0) * (self.intervals + 2.0))
-        sums = (_log_of_sum(known, start) for known in self.log_sums) if self.log_sums else repeat(start)
+        ratios = _log_ratios(limit)
+        sums = [_log_of_sum(known, start) for known in self.log_sums] or [start] * len(ratios)
+        others = total - events
         added = tuple(
-            before + events * event + (total - events) * other
-            for before, (event, other) in zip(sums, _log_ratios(limit), strict=False)
+            [before + events * event + others * other for before, (event, other) in zip(sums, ratios, strict=True)]
         )
         run = (self.recent_events, self.recent_total) if events > limit * total else (-events, -total)
         return ChangeEvidence(added, self.intervals + 1, run[0] + events, run[1] + total)
 
     def exceeds(self, alpha: float) -> bool:
         """Has the rate been above the limit, at this level?"""
-        if not self.log_sums:
-            return False
-        return reduce(_log_of_sum, self.log_sums) - math.log(len(self.log_sums)) >= math.log(1 / alpha)
+        least = math.log(1 / alpha)
+        if not self.log_sums or max(self.log_sums) < least - 1:
+            return False  # a mean is no larger than the largest
+        return reduce(_log_of_sum, self.log_sums) - math.log(len(self.log_sums)) >= least
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -619,7 +620,8 @@ def _log_ratios(limit: float) -> tuple[tuple[float, float], ...]:
 
 def _log_of_sum(first: float, second: float) -> float:
     """ln(e^first + e^second), a few times as fast as numpy's for single numbers."""
-    return max(first, second) + math.log1p(math.exp(-abs(first - second)))
+    larger, smaller = (first, second) if first > second else (second, first)
+    return larger + math.log1p(math.exp(smaller - larger))
 
 
 def log_share_evidence(counts: Sequence[float], expected: Sequence[float]) -> float:
@@ -657,7 +659,8 @@ def _crossing(k: Floats, n: Floats, limit: Floats, prior: float, outside: Floats
 def _running(start: Floats, added: Floats, axis: int = 0) -> Floats:
     shape = (*added.shape[:axis], 1, *added.shape[axis + 1 :])
     first = np.broadcast_to(np.expand_dims(start, axis), shape)
-    return np.asarray(np.add.accumulate(np.concatenate([first, added], axis), axis))
+    sums = np.concatenate([first, added], axis)
+    return np.add.accumulate(sums, axis, out=sums)
 
 
 def _multiplied(sums: SumsT, multiples: Floats) -> SumsT:

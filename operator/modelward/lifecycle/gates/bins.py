@@ -31,7 +31,9 @@ class Bins:
     def count(self, distribution: Distribution) -> Floats | None:
         """The distribution's counts in these bins; None when it does not have these edges, or is of the other kind."""
         if isinstance(distribution, Binned):
-            if self.edges is None or not set(self.edges) <= set(distribution.edges):
+            if self.edges is None or not (
+                self.edges == distribution.edges or set(self.edges) <= set(distribution.edges)
+            ):
                 return None
             return np.asarray(coarsen(distribution, self.edges).counts, np.float64)
         if self.categories is None:

@@ -109,11 +109,9 @@ class DistributionKind:
                 else self._fold_comparison(gate, state, look.candidate, look.incumbent, context)
             )
         references = self._references(gate, context)
-        return {
-            name: _fold_baseline(state.get(name), reference, live)
-            for name, reference in references.items()
-            if (live := _distribution(look.candidate, name)) is not None or name in state
-        }
+        known = {name: memory for name, memory in state.items() if name in references}
+        live = {name: (found,) for name in references if (found := _distribution(look.candidate, name)) is not None}
+        return {**known, **_folded(self.spec_of(gate), known, references, live)}
 
     def follow(self, gate: Gate, state: State, looks: Looks, samples: Floats, context: GateContext) -> Followed | None:
         """None while a distribution is still to be begun, and where live bins are not those that were begun with."""
@@ -135,15 +133,17 @@ class DistributionKind:
             return None
         spec, alpha = self.spec_of(gate), context.alpha / max(len(names), 1)
         drifted, fits, unseen = (np.zeros(samples.shape, int) for _ in range(3))
-        unseen += len(names) - sum(len(group.names) for group in groups)
+        unseen += len(names) - sum(len(group.running.names) for group in groups)
         for group in groups:
-            has_drifted, has_fit = group.concluded(spec, alpha)
+            has_drifted, has_fit, seen = group.concluded(spec, alpha)
             drifted += has_drifted.sum(axis=1)
             fits += has_fit.sum(axis=1)
-            unseen += (~group.seen).sum(axis=1)
+            unseen += (~seen).sum(axis=1)
         codes = _concluded(spec, drifted, len(names) - drifted - fits, unseen, len(names))
         codes = np.where(are_too_few(gate, samples), Code.UNKNOWN, codes).astype(np.int8)
-        return Followed(codes, lambda looks: {**state, **{k: v for group in groups for k, v in group.memories(looks)}})
+        return Followed(
+            codes, lambda looks: {**state, **{k: v for group in groups for k, v in group.running.memories(looks)}}
+        )
 
     def judge(self, gate: Gate, state: State, context: GateContext) -> Verdict:
         spec = self.spec_of(gate)
@@ -189,13 +189,14 @@ class DistributionKind:
     def _fold_comparison(
         self, gate: Gate, state: State, ours: Increment, theirs: Increment, context: GateContext
     ) -> State:
-        live: dict[str, Distribution] = {**ours.binned, **ours.categories}
-        folded = dict(state)
-        for name in sorted(self._among(gate, live)):
-            other, before = _distribution(theirs, name), _distribution(context.incumbent_lifetime, name)
-            if other is not None and before is not None:
-                folded[name] = _fold_incumbent(state.get(name), before, live[name], other)
-        return folded
+        live: dict[str, tuple[Distribution, Distribution]] = {}
+        usual: dict[str, Distribution] = {}
+        for name in sorted(self._among(gate, {**ours.binned, **ours.categories})):
+            one, other = _distribution(ours, name), _distribution(theirs, name)
+            before = _distribution(context.incumbent_lifetime, name)
+            if one is not None and other is not None and before is not None:
+                live[name], usual[name] = (one, other), before
+        return {**state, **_folded(self.spec_of(gate), state, usual, live)}
 
     def _among(self, gate: Gate, live: Iterable[str]) -> set[str]:
         """The series of the gate among those that are live."""
@@ -218,46 +219,56 @@ def _distribution(increment: Increment, name: str) -> Distribution | None:
     return increment.binned.get(name, increment.categories.get(name))
 
 
-def _fold_baseline(memory: State | None, reference: Distribution, live: Distribution | None) -> State:
-    if live is None:
-        return memory or {}
-    known = memory if memory and "sums" in memory else None
-    counts = None if known is None else Bins.from_json(known["bins"]).count(live)
-    if known is None or counts is None:
-        # The first look, or one whose bins have changed: what was counted in the old bins cannot be brought into new ones.
-        bins = common_bins(reference, (live,))
-        if isinstance(bins, str):
-            return {"problem": bins}
-        sums, counts = _empty_shares(bins.size), bins.count(live)
-        assert counts is not None
-        return {"bins": bins.to_json(), "sums": sums.fold(counts, counts.sum()).to_json()}
-    return {**known, "sums": MeanShare.from_json(known["sums"]).fold(counts, counts.sum()).to_json()}
+def _folded(
+    spec: DriftSpec,
+    state: State,
+    references: Mapping[str, Distribution],
+    live: Mapping[str, tuple[Distribution, ...]],
+) -> State:
+    """What is remembered of live distributions, the candidate's and perhaps the incumbent's, after one more look."""
+    memories: State = {}
+    counted: dict[int, dict[str, list[Floats]]] = {}  # by number of bins
+    for name, distributions in live.items():
+        memory: State = state.get(name) or {}
+        counts = _counts(memory, distributions)
+        if counts is None:
+            # The first look, or one whose bins have changed: what was counted in the old bins cannot be brought into new ones.
+            memory = _begun(spec, references[name], distributions)
+            counts = _counts(memory, distributions)
+        memories[name] = memory
+        if counts is not None:
+            counted.setdefault(len(counts[0]), {})[name] = counts
+    for alike in counted.values():
+        ours, *theirs = np.array(list(alike.values())).swapaxes(0, 1)[:, None]
+        running = _running(spec, tuple(alike), memories, ours, theirs[0] if theirs else None)
+        memories.update(running.memories(1))
+    return memories
 
 
-def _fold_incumbent(memory: State | None, before: Distribution, ours: Distribution, theirs: Distribution) -> State:
-    known = memory if memory and "sums" in memory else None
-    bins: Bins | str = common_bins(before, (ours, theirs)) if known is None else Bins.from_json(known["bins"])
+def _counts(memory: State, live: Sequence[Distribution]) -> list[Floats] | None:
+    """In the bins of a memory; None where there are none, or a distribution does not have them."""
+    if "sums" not in memory:
+        return None
+    bins = Bins.from_json(memory["bins"])
+    counts = [bins.count(distribution) for distribution in live]
+    return None if any(each is None for each in counts) else [each for each in counts if each is not None]
+
+
+def _begun(spec: DriftSpec, reference: Distribution, live: Sequence[Distribution]) -> State:
+    """The memory before the first look at a distribution, or why there is none."""
+    bins = common_bins(reference, live)
     if isinstance(bins, str):
         return {"problem": bins}
-    x_a, x_b = bins.count(ours), bins.count(theirs)
-    if x_a is None or x_b is None:
-        return _fold_incumbent(None, before, ours, theirs)
-    if known is None:
-        usual = bins.count(before)
-        assert usual is not None
-        known = {
-            "bins": bins.to_json(),
-            "prior": distances.shares(usual, distances.ADD_HALF).tolist(),
-            "sums": _empty_differences(bins.size).to_json(),
-            "candidate": [0.0] * bins.size,
-            "incumbent": [0.0] * bins.size,
-        }
-    sums = RateDifference.from_json(known["sums"]).fold(x_a, x_a.sum(), x_b, x_b.sum(), 0.0, np.asarray(known["prior"]))
+    if spec.reference is Reference.BASELINE:
+        return {"bins": bins.to_json(), "sums": _empty_shares(bins.size).to_json()}
+    usual = bins.count(reference)
+    assert usual is not None
     return {
-        **known,
-        "sums": sums.to_json(),
-        "candidate": (np.asarray(known["candidate"]) + x_a).tolist(),
-        "incumbent": (np.asarray(known["incumbent"]) + x_b).tolist(),
+        "bins": bins.to_json(),
+        "prior": distances.shares(usual, distances.ADD_HALF).tolist(),
+        "sums": _empty_differences(bins.size).to_json(),
+        "candidate": [0.0] * bins.size,
+        "incumbent": [0.0] * bins.size,
     }
 
 
@@ -368,7 +379,7 @@ def _observed(sums: _BinSums, memories: Sequence[State]) -> Floats:
 
 def _level(alpha: float, counts: Floats) -> float:
     """Of each side of each bin."""
-    return alpha / (2 * counts.shape[-1])
+    return alpha / float(2 * counts.shape[-1])
 
 
 @dataclass(frozen=True)
@@ -410,48 +421,71 @@ def _interval_of(expected: bytes, shape: tuple[int, ...], level: float) -> Bound
 
 
 @dataclass(frozen=True)
-class _Group:
-    """Distributions with equally many bins through several looks: before the first and after each, names and bins on the last axes."""
+class _Running:
+    """Distributions with equally many bins through some looks: before the first and after each, names and bins on the last axes."""
 
     names: tuple[str, ...]
     before: tuple[State, ...]
     sums: _BinSums
     prior: Floats
-    expected: Floats
-    observed: Floats
-
-    @property
-    def seen(self) -> Flags:
-        """Which have shown a value by then, a row for each moment."""
-        counted = (self.sums.weight[..., 0] > 0) & (self.observed.sum(axis=-1) > 0)
-        return np.asarray(counted & (self.expected.sum(axis=-1) > 0))
-
-    def concluded(self, spec: DriftSpec, alpha: float) -> tuple[Flags, Flags]:
-        """Which have drifted by then, and which fit. Only of a distance that is important is it asked whether it is certain."""
-        with np.errstate(invalid="ignore"):  # of what has shown no value yet
-            apart = _distances(spec, self.expected, self.observed)
-        drifted = apart.is_important & self.seen
-        if drifted.any():
-            level, at = _level(alpha, self.expected), drifted.nonzero()
-            reference = _reference(self.sums, self.prior, self.expected, level)
-            drifted[at] = _certain(self.sums.at(at), reference.of(at[1]), level) > 0
-        return drifted, apart.is_small & self.seen & ~drifted
+    ours: Floats  # counts
+    theirs: Floats | None  # None: they are held against a baseline
 
     def memories(self, looks: int) -> Iterator[tuple[str, State]]:
         """What is remembered of each after so many looks."""
         for row, sums in enumerate(self.sums.unstacked(looks)):
             reached: State = {**self.before[row], "sums": sums}
-            if isinstance(self.sums, RateDifference):
-                reached["candidate"] = self.observed[looks, row].tolist()
-                reached["incumbent"] = self.expected[looks, row].tolist()
+            if self.theirs is not None:
+                reached |= {"candidate": self.ours[looks, row].tolist(), "incumbent": self.theirs[looks, row].tolist()}
             yield self.names[row], reached
+
+
+def _running(spec: DriftSpec, names: tuple[str, ...], state: State, ours: Floats, theirs: Floats | None) -> _Running:
+    """From what is remembered and was counted at each look; names and bins are on the last axes."""
+    before = tuple(state[name] for name in names)
+    sums, prior = _stacked(spec, before)
+    total = ours.sum(axis=-1, keepdims=True)
+    if isinstance(sums, MeanShare):
+        running = sums.after_each(ours, total)
+        return _Running(names, before, running, prior, running.weighted, None)
+    assert theirs is not None
+    observed, expected = (
+        np.add.accumulate(np.concatenate([np.array([[known[whose] for known in before]], np.float64), counted]))
+        for whose, counted in (("candidate", ours), ("incumbent", theirs))
+    )
+    differences = sums.after_each(ours, total, theirs, theirs.sum(axis=-1, keepdims=True), 0.0, prior)
+    return _Running(names, before, differences, prior, observed, expected)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Distributions through some looks, and the counts of their reference in the same bins."""
+
+    running: _Running
+    expected: Floats
+
+    def concluded(self, spec: DriftSpec, alpha: float) -> tuple[Flags, Flags, Flags]:
+        """Which have drifted by then, which fit, and which have shown a value, a row for each moment.
+
+        Only of a distance that is important is it asked whether it is certain.
+        """
+        with np.errstate(invalid="ignore"):  # of what has shown no value yet
+            apart = _distances(spec, self.expected, self.running.ours)
+        counted = (self.running.sums.weight[..., 0] > 0) & (self.running.ours.sum(axis=-1) > 0)
+        seen = counted & (self.expected.sum(axis=-1) > 0)
+        drifted = apart.is_important & seen
+        if drifted.any():
+            level, at, sums = _level(alpha, self.expected), drifted.nonzero(), self.running.sums
+            reference = _reference(sums, self.running.prior, self.expected, level)
+            drifted[at] = _certain(sums.at(at), reference.of(at[1]), level) > 0
+        return drifted, apart.is_small & seen & ~drifted, seen
 
 
 def _groups(
     spec: DriftSpec, names: Sequence[str], state: State, references: Mapping[str, Distribution], looks: Looks
 ) -> list[_Group] | None:
     """Of all that has begun to be counted; None where something has yet to begin, or has to begin anew."""
-    alike: dict[int, list[str]] = {}
+    alike: dict[int, dict[str, Floats | None]] = {}  # by number of bins: the counts of a baseline
     for name in names:
         memory = state.get(name)
         live = [counts.binned.get(name) for counts in (looks.candidate, looks.incumbent) if counts is not None]
@@ -462,38 +496,24 @@ def _groups(
         bins = Bins.from_json(memory["bins"])
         if any(counts is None or counts[0] != bins.edges for counts in live):
             return None
-        reference = references.get(name)
-        if spec.reference is Reference.INCUMBENT or (reference is not None and bins.count(reference) is not None):
-            alike.setdefault(bins.size, []).append(name)
-    return [_group(spec, tuple(group), state, references, looks) for group in alike.values()]
+        recorded = bins.count(references[name]) if name in references else None
+        if spec.reference is Reference.INCUMBENT or recorded is not None:
+            alike.setdefault(bins.size, {})[name] = recorded
+    return [_group(spec, group, state, looks) for group in alike.values()]
 
 
-def _group(
-    spec: DriftSpec, names: tuple[str, ...], state: State, references: Mapping[str, Distribution], looks: Looks
-) -> _Group:
-    before = tuple(state[name] for name in names)
-    sums, prior = _stacked(spec, before)
-    ours, our_totals = _table(looks.candidate, names)
-    if isinstance(sums, MeanShare):
-        running = sums.after_each(ours, our_totals)
-        counts = [
-            Bins.from_json(known["bins"]).count(references[name]) for name, known in zip(names, before, strict=True)
-        ]
-        return _Group(names, before, running, prior, np.array(counts, np.float64), running.weighted)
-    assert looks.incumbent is not None
-    theirs, their_totals = _table(looks.incumbent, names)
-    observed, expected = (
-        np.add.accumulate(np.concatenate([np.array([[known[whose] for known in before]], np.float64), counted]))
-        for whose, counted in (("candidate", ours), ("incumbent", theirs))
-    )
-    differences = sums.after_each(ours, our_totals, theirs, their_totals, 0.0, prior)
-    return _Group(names, before, differences, prior, expected, observed)
+def _group(spec: DriftSpec, recorded: Mapping[str, Floats | None], state: State, looks: Looks) -> _Group:
+    names = tuple(recorded)
+    theirs = None if looks.incumbent is None else _table(looks.incumbent, names)
+    running = _running(spec, names, state, _table(looks.candidate, names), theirs)
+    if running.theirs is not None:
+        return _Group(running, running.theirs)
+    return _Group(running, np.array(list(recorded.values()), np.float64))
 
 
-def _table(counts: Counts, names: Sequence[str]) -> tuple[Floats, Floats]:
-    """(looks, names, bins) and (looks, names, 1): counts and their totals."""
-    table = np.stack([counts.binned[name][1] for name in names], axis=1)
-    return table, table.sum(axis=-1, keepdims=True)
+def _table(counts: Counts, names: Sequence[str]) -> Floats:
+    """(looks, names, bins)."""
+    return np.stack([counts.binned[name][1] for name in names], axis=1)
 
 
 def _times_needed(spec: DriftSpec, expected: Floats, observed: Floats, noise: Floats, limit: float) -> Floats:
