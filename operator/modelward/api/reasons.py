@@ -75,7 +75,7 @@ AWAITING_APPROVAL = "AwaitingApproval"
 REGISTER_INCOMPLETE = "RegisterIncomplete"
 """The policy asks for a field, a document, a permitted data set or a permitted licence that the register does not have.
 
-The message names the first field that is lacking and what to do. What a version lacks takes a new version: it is immutable."""
+The message names what is lacking and what to do. What a version lacks takes a new version: it is immutable."""
 REJECTED = "Rejected"
 """A person rejected the version: its rollout is stopped, or it was taken out of production, and it is latched.
 

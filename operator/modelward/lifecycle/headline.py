@@ -109,7 +109,7 @@ def the_spec_is_invalid(s: Situation, remedy: Remedies) -> Headline | None:
         return None
     serves = f"; {s.status.production.version} goes on serving" if s.status.production else ""
     what = f"The spec cannot be acted upon{serves}: {_sentence(valid.message)}"
-    return Headline(Urgency.ACT, what, remedy(valid.reason))
+    return Headline(Urgency.ACT, what, "Mend it in Git; it then goes on by itself.")  # the sentence says how
 
 
 def traffic_goes_back(s: Situation, remedy: Remedies) -> Headline | None:
@@ -160,7 +160,8 @@ def the_rollout_is_held(s: Situation, remedy: Remedies) -> Headline | None:
         what = f"{rollout.version} is paused in {here} since {since}, because gate {lacking.name} has no evidence: {_sentence(lacking.message)}"
         todo = f"{remedy(lacking.reason)} It goes on by itself when evidence comes.".lstrip()
         return Headline(Urgency.ACT, what, todo, f"{s.called} explain {s.where}")
-    what = f"{rollout.version} is held in {here} since {since} ({progressing.reason}): {_sentence(progressing.message)}"
+    why = _sentence(progressing.message.removeprefix(f"{rollout.version} in {here}. "))
+    what = f"{rollout.version} is held in {here} since {since} ({progressing.reason}): {why}"
     return Headline(
         Urgency.ACT, what, remedy(progressing.reason), f"{s.called} explain {s.where}" if blocking(s) else ""
     )
@@ -195,7 +196,9 @@ def a_rollout_is_under_way(s: Situation, remedy: Remedies) -> Headline | None:
         urgency = Urgency.WAIT if held_by[0].reason in _ONLY_TIME else Urgency.ACT
         return Headline(urgency, what, remedy(held_by[0].reason), f"{s.called} explain {s.where}")
     said = progressing.message if progressing else f"{rollout.version} in {rollout.stage}."
-    return Headline(Urgency.WAIT, _sentence(said), "Nothing to do: it goes on by itself.")
+    unasked = held_by and held_by[0].reason == reasons.INSUFFICIENT_SAMPLES and not held_by[0].samples
+    todo = "It goes on when users send requests." if unasked else "Nothing to do: it goes on by itself."
+    return Headline(Urgency.WAIT, _sentence(said), todo)
 
 
 def what_serves_does_not_perform(s: Situation, remedy: Remedies) -> Headline | None:

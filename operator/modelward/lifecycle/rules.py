@@ -29,6 +29,9 @@ DRAIN_LIMIT = timedelta(seconds=60)
 DRAIN_GRACE = timedelta(seconds=3)
 """Time between the end of a deleted Model's route and that of its pods."""
 
+DEMANDS_TOLD = 5
+"""How many of the demands on the register that are not met a message lists: somebody who mends one at a time commits once for each."""
+
 REPAIR_INTERVAL = timedelta(seconds=30)
 """Time between two looks at a spec that cannot be acted upon."""
 
@@ -488,8 +491,9 @@ def hold_until_the_register_is_complete(c: Case) -> Outcome | None:
     missing = register.missing(c.s, run.policy, run.candidate) if run else ()
     if run is None or not missing:
         return None
-    more = f" And {len(missing) - 1} more." if len(missing) > 1 else ""
-    message = f"{_stage_sentence(run)} {missing[0].sentence}.{more}"
+    told = " ".join(f"{each.sentence}." for each in missing[:DEMANDS_TOLD])
+    more = f" And {len(missing) - DEMANDS_TOLD} more." if len(missing) > DEMANDS_TOLD else ""
+    message = f"{_stage_sentence(run)} {told}{more}"
     again = c.now + REPAIR_INTERVAL
     return Outcome(c.status, reasons.REGISTER_INCOMPLETE, message, False, check_at=again)
 

@@ -90,6 +90,20 @@ CASES: dict[str, tuple[Given, Urgency, str, str]] = {
         "25 minutes at this rate",
         "Nothing to do",
     ),
+    "a gate that waits for the first request says on whom it waits": (
+        canary(traffic_since=NOW - timedelta(minutes=3)).gate(
+            "errors", "Unknown", "v8 has answered no request that counts yet", "InsufficientSamples"
+        ),
+        Urgency.WAIT,
+        "v8 has answered no request that counts yet",
+        "It goes on when users send requests.",
+    ),
+    "what the register lacks is said once, with the stage": (
+        model().under(policy(spec__requires={"fields": ["purpose"]})).serving("v7").validation("v8").trusts(),
+        Urgency.ACT,
+        "v8 is held in Validation since 0s (RegisterIncomplete): spec.purpose is not set",
+        "[remedy of RegisterIncomplete]",
+    ),
     "a minimum duration is waited for": (
         canary(traffic_since=NOW - timedelta(minutes=3)).gate("errors", "Pass", **PASSES),
         Urgency.WAIT,
@@ -139,8 +153,8 @@ CASES: dict[str, tuple[Given, Urgency, str, str]] = {
     "a spec that cannot be acted upon says that what serves goes on": (
         model().serving("v7").requests("v9").trusts(),
         Urgency.ACT,
-        "The spec cannot be acted upon; v7 goes on serving:",
-        "[remedy of VersionNotFound]",
+        "The spec cannot be acted upon; v7 goes on serving: spec.production.version is 'v9', but there is no ModelVersion",
+        "Mend it in Git; it then goes on by itself.",
     ),
     "a frozen Model is said to be frozen": (
         canary().suspended(),

@@ -449,10 +449,15 @@ CASES: dict[str, Case] = {
         model().under(policy(spec__requires={"documents": ["ValidationReport"]})).serving("v7").canary("v8").gate("errors", "Pass"),
         weights(v7=90, v8=10) & condition("Progressing", False, "RegisterIncomplete") & says("Progressing", "no document of type ValidationReport"),
     ),
-    "what the policy asks for is counted": Case(
+    "what the policy asks for is said at once, so that one commit brings it": Case(
         rules.hold_until_the_register_is_complete,
         model().under(policy(spec__requires={"fields": ["purpose", "limitations"]})).serving("v7").validation("v8"),
-        stage("v8", "Validation") & says("Progressing", "And 1 more."),
+        stage("v8", "Validation") & says("Progressing", "spec.purpose is not set") & says("Progressing", "spec.limitations is not set"),
+    ),
+    "of a long list the beginning is said, and how much more there is": Case(
+        rules.hold_until_the_register_is_complete,
+        model().under(policy(spec__requires={"documents": [f"Document{number}" for number in range(7)]})).serving("v7").validation("v8"),
+        stage("v8", "Validation") & says("Progressing", "Document4") & says("Progressing", "And 2 more."),
     ),
     "a version that nobody would watch does not reach production": Case(
         rules.hold_what_nobody_would_watch,

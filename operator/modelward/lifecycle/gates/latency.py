@@ -69,7 +69,10 @@ class LatencyKind:
     def judge(self, gate: Gate, state: State, context: GateContext) -> Verdict:
         if state["no_edge"]:
             slo = number(_slo(gate))
-            sentence = f"the latency histogram has no bucket edge at or below {slo} s that both versions share"
+            sentence = (
+                f"the latency histogram has no bucket edge at or below {slo} s that both versions share:"
+                " raise the slo of the gate, or give the servers a bucket there"
+            )
             return unknown(gate, context, sentence, "InvalidResult")
         return rates.judge(_rule(gate, state["edge"]), gate, state, context)
 
