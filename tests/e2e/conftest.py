@@ -132,7 +132,7 @@ def _leave(environment: Environment, values: str) -> None:
 def _upgrade(environment: Environment, values: str, *options: str) -> None:
     """The operator's release, with this source's chart and other values."""
     chart = str(REPOSITORY / "charts" / OPERATOR_RELEASE)
-    waiting = ["--wait", "--timeout=3m", "--values=-"]
+    waiting = ["--wait", "--timeout=8m", "--values=-"]
     environment.helm(
         "upgrade", "--install", OPERATOR_RELEASE, chart, *_place(environment), *waiting, *options, given=values
     )
@@ -148,4 +148,4 @@ def _remove_leftovers(environment: Environment) -> None:
     for namespace in found:
         environment.kubectl("delete", "models", "--all", "-n", namespace.partition("/")[2], "--wait=false")
     if found:
-        environment.kubectl("delete", *found, "--timeout=90s")
+        environment.kubectl("delete", *found, "--timeout=8m", timeout=500)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pytest
 
 from examples.tumor_screening.environment import DEFINITIONS_RELEASE, OPERATOR_RELEASE, REPOSITORY, Environment
-from tests.e2e.kubectl import Kubectl, NeverSeen
+from tests.e2e.kubectl import PATIENCE, Kubectl, NeverSeen
 
 CHARTS = REPOSITORY / "charts"
 Pod = dict[str, Any]
@@ -47,7 +47,7 @@ class Installed:
 
     async def upgrade(self, values: Mapping[str, Any], *options: str, chart: Path = CHARTS / OPERATOR_RELEASE) -> None:
         """The operator's chart, with values; ends when its pods are ready."""
-        waiting = ("--install", "--wait", "--timeout=3m", "--values=-")
+        waiting = ("--install", "--wait", "--timeout=8m", "--values=-")
         await self.helm("upgrade", OPERATOR_RELEASE, str(chart), *waiting, *options, given=json.dumps(dict(values)))
 
     async def upgrade_definitions(self, charts: Path = CHARTS) -> None:
@@ -69,7 +69,7 @@ class Installed:
         lease = await self.kubectl.get("lease", OPERATOR_RELEASE, "-n", self.namespace)
         return str(lease["spec"].get("holderIdentity") or "")
 
-    async def until_ready(self, count: int, within: float = 60) -> list[Pod]:
+    async def until_ready(self, count: int, within: float = PATIENCE) -> list[Pod]:
         """The pods, as soon as that many are there and all are ready."""
 
         def ready(pods: list[Pod]) -> bool:
@@ -77,7 +77,7 @@ class Installed:
 
         return await until(self.pods, ready, f"{count} ready pods of the operator", within)
 
-    async def until_led_by_another(self, leader: str, within: float = 60) -> str:
+    async def until_led_by_another(self, leader: str, within: float = PATIENCE) -> str:
         """The name of the new leader."""
         return await until(self.leader, lambda name: name not in ("", leader), f"another leader than {leader}", within)
 
@@ -94,7 +94,9 @@ async def borrowed(environment: Environment, kubectl: Kubectl) -> AsyncIterator[
         await installed.upgrade(before)
 
 
-async def until(look: Callable[[], Awaitable[Seen]], holds: Callable[[Seen], bool], what: str, within: float) -> Seen:
+async def until(
+    look: Callable[[], Awaitable[Seen]], holds: Callable[[Seen], bool], what: str, within: float = PATIENCE
+) -> Seen:
     """Ask again and again: a watch of several objects says nothing about all of them at one time."""
     deadline = time.monotonic() + within
     while True:

@@ -15,6 +15,8 @@ import yaml
 Object = Mapping[str, Any]
 
 _WATCH_LINE_LIMIT = 16 * 1024 * 1024
+PATIENCE = 300.0
+"""Seconds that are waited for what takes a few: this only ends what would hang, and machines may be slow and busy."""
 
 
 class Refused(Exception):
@@ -32,7 +34,7 @@ class Kubectl:
     program: Path
     kubeconfig: Path
 
-    async def __call__(self, *words: str, given: str | None = None, within: float = 60) -> str:
+    async def __call__(self, *words: str, given: str | None = None, within: float = PATIENCE) -> str:
         """What ``kubectl WORDS`` prints.
 
         Raises:
@@ -138,12 +140,16 @@ class Watched:
         """The object as it was last shown; for a watch of one object."""
         return self.sights[-1].object
 
-    async def until(self, holds: Callable[[dict[str, Any]], Any], what: str, within: float = 60) -> dict[str, Any]:
+    async def until(
+        self, holds: Callable[[dict[str, Any]], Any], what: str, within: float = PATIENCE
+    ) -> dict[str, Any]:
         """The newest object, as soon as something holds of it."""
         sight = await self.sight_of(lambda sight: holds(sight.object), what, within, since=max(len(self.sights) - 1, 0))
         return sight.object
 
-    async def sight_of(self, holds: Callable[[Sight], Any], what: str, within: float = 60, *, since: int = 0) -> Sight:
+    async def sight_of(
+        self, holds: Callable[[Sight], Any], what: str, within: float = PATIENCE, *, since: int = 0
+    ) -> Sight:
         """The first sight, from the number `since` on, of which something holds.
 
         Raises:

@@ -10,7 +10,7 @@ INTERVAL = "1s"
 
 # The bound is wide, so that few requests decide. Fewer than ten intervals never do.
 ERRORS: Gate = {"name": "errors", "errorRate": {"maxIncrease": 0.1, "abortAbove": 0.3}, "minSamples": 20}
-LATENCY: Gate = {"name": "latency", "latency": {"slo": "2s", "maxIncrease": 0.1, "abortAbove": 0.5}, "minSamples": 20}
+LATENCY: Gate = {"name": "latency", "latency": {"slo": "5s", "maxIncrease": 0.1, "abortAbove": 0.5}, "minSamples": 20}
 DRIFT: Gate = {
     "name": "drift",
     "drift": {"method": "PSI", "threshold": 0.2, "maxDriftedShare": 0.3, "reference": "Baseline"},
@@ -35,8 +35,11 @@ WATCHED = {"name": "still-answers", "errorRate": {"abortAbove": 0.5}}
 """What every version is watched by in production: no version comes there without anything."""
 
 
-def policy(namespace: str, stages: Stages, *, patience: str = "2m") -> dict[str, Any]:
-    """A policy for one namespace, which wins there over any that the cluster has."""
+def policy(namespace: str, stages: Stages, *, patience: str = "2m", watch: str = "4s") -> dict[str, Any]:
+    """A policy for one namespace, which wins there over any that the cluster has.
+
+    On a busy machine a watch of four seconds may pass without a look; who tells of what it showed asks for a longer one.
+    """
     return {
         "apiVersion": "modelward.dev/v1alpha1",
         "kind": "LifecyclePolicy",
@@ -50,7 +53,7 @@ def policy(namespace: str, stages: Stages, *, patience: str = "2m") -> dict[str,
             "stages": {
                 **stages,
                 "production": {
-                    "watch": {"duration": "4s"},
+                    "watch": {"duration": watch},
                     "monitoring": {"interval": "30s", "gates": [WATCHED]},
                     "standby": {"keep": 1, "replicas": "Full"},
                 },

@@ -65,7 +65,7 @@ async def test_a_version_of_tier_high_waits_for_the_people_that_its_policy_names
 
     async with scene.clients(rate=30) as clients:
         await model.ask_for("v2")
-        status = await model.until(lambda status: len(_due(status)) == 2, "two approvals that are due", within=90)
+        status = await model.until(lambda status: len(_due(status)) == 2, "two approvals that are due")
         digest = _due(status)[RISK]["subjectDigest"]
         assert status["rollout"]["stage"] == "Shadow"
         assert (await model.row())["TIER"] == "High"
@@ -94,7 +94,7 @@ async def test_a_version_of_tier_high_waits_for_the_people_that_its_policy_names
         await model.until(lambda status: list(_due(status)) == [RISK], "the validator's approval")
         assert serving(model.status) == "v1"
         assert (await committee.approves(OFFICER, RISK, digest)).code == 0
-        status = await model.until_rest("v2", within=120)
+        status = await model.until_rest("v2")
 
     assert_unharmed(clients)
     assert condition(status, "ApprovalsTrusted").get("status") in ("True", None)
@@ -116,9 +116,9 @@ async def test_the_audit_trail_of_a_rollout_is_whole_after_the_operator_was_kill
 
     async with scene.clients(rate=30):
         await model.ask_for("v2")
-        await model.until_stage("v2", "Canary", weight=20, within=120)
+        await model.until_stage("v2", "Canary", weight=20)
         await scene.kubectl("delete", "pods", "--all", "-n", namespace, "--force", "--grace-period=0")
-        await model.until_rest("v2", within=120)
+        await model.until_rest("v2")
 
     records = await _assert_whole(scene, model)
     steps = [record["spec"] for record in records if record["spec"]["version"] == "v2"]

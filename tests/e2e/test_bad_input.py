@@ -155,7 +155,7 @@ async def test_what_can_be_seen_at_the_door_is_refused_there(untouched: Serving,
 async def test_a_policy_that_is_deleted_does_not_stop_the_rollout_that_it_began(untouched: Serving) -> None:
     scene, model = untouched.scene, untouched.model
     await scene.set_policy(policies.shadow(ERRORS, at_least="10m"))
-    await scene.kubectl.apply(scene.version("v6", healthy=False, deadline="60s"))
+    await scene.kubectl.apply(scene.version("v6", healthy=False, deadline="10m"))
     await model.ask_for("v6")
     await model.until_stage("v6", "Shadow")
     pinned = model.status["rollout"]["policyDigest"]

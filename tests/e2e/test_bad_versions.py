@@ -3,12 +3,15 @@
 import asyncio
 import time
 
+import pytest
+
 from examples.tumor_screening.load import Answer
 from tests.e2e import policies
 from tests.e2e.policies import DRIFT, ERRORS
 from tests.e2e.scene import MODEL, Scene, assert_unharmed, condition, gate, latch, serving
 
 SETTLED = 4.0  # seconds, several looks of the operator
+STEP = 60.0  # seconds, for which a version that nothing stops keeps its share
 
 
 async def test_a_version_of_another_population_is_stopped_in_shadow_and_stays_stopped(scene: Scene) -> None:
@@ -47,8 +50,9 @@ async def test_a_version_of_another_population_is_stopped_in_shadow_and_stays_st
     assert serving(model.status) == "v1"
 
 
+@pytest.mark.xdist_group("with the operator to itself")
 async def test_a_version_that_decays_under_load_is_rolled_back_by_the_breaker(scene: Scene) -> None:
-    stages = policies.canary(ERRORS, weights=(30, 60), at_least="60s")
+    stages = policies.canary(ERRORS, weights=(30, 60), at_least=f"{STEP:.0f}s")
     model = await scene.establish("v1", stages, "v4")
 
     async with scene.clients(rate=30) as clients:
@@ -56,6 +60,7 @@ async def test_a_version_that_decays_under_load_is_rolled_back_by_the_breaker(sc
         failed = await model.until_latched("v4")
         back_at = time.time()
         await model.until_condition("TrafficApplied", "True", "RouteAccepted")
+        in_force_at = time.time()
         await asyncio.sleep(SETTLED)
 
     assert (failed["stage"], failed["reason"]) == ("Canary", "GateFailed")
@@ -66,11 +71,14 @@ async def test_a_version_that_decays_under_load_is_rolled_back_by_the_breaker(sc
     assert shares[-1] == 0
     # Nothing but the canary's share failed, and it did not fail for long.
     assert {answer.version for answer in clients.failures} == {"v4"}
-    first, last = _ends(clients.failures)
-    assert back_at - first < 6, "a few looks of the gates, a second apart, and the time that they take"
-    assert last < back_at + 1
+    first, last = _ends(clients.failures)  # sent; what a version too slow was sent before may be answered long after
+    print(
+        f"\nfrom the first failure to the rollback: {back_at - first:.1f} s, to the last failure: {last - first:.1f} s"
+    )
+    assert back_at - first < STEP / 3, "a few looks of the gates, a second apart, and the time that they take"
+    assert last < in_force_at + 2
 
 
 def _ends(answers: list[Answer]) -> tuple[float, float]:
-    times = [answer.at for answer in answers]
+    times = [answer.at - answer.seconds for answer in answers]
     return min(times), max(times)

@@ -20,7 +20,7 @@ async def test_a_deleted_model_loses_its_route_before_its_pods_and_leaves_others
     await pods.until(lambda _: True, "the pods")
 
     async with scene.clients(rate=20) as clients, scene.clients(rate=20, host=other_host) as others:
-        await scene.kubectl("delete", "model", MODEL, "-n", scene.namespace, "--timeout=40s")
+        await scene.kubectl("delete", "model", MODEL, "-n", scene.namespace, "--timeout=4m")
         without_route = await route.sight_of(_is_gone, "the end of the route")
         ending = await pods.sight_of(
             lambda sight: "deletionTimestamp" in sight.object["metadata"], "the end of the pods"

@@ -5,6 +5,9 @@ import pytest
 from examples.tumor_screening.environment import OPERATOR_RELEASE, Environment
 from tests.e2e.kubectl import Kubectl, Refused
 
+# Not while another test takes the operator away.
+pytestmark = pytest.mark.xdist_group("with the operator to itself")
+
 
 async def test_the_operator_answers_its_probes_and_tells_of_itself(kubectl: Kubectl, environment: Environment) -> None:
     pod = await _operator_pod(kubectl, environment)
@@ -38,7 +41,6 @@ async def test_the_operator_runs_without_root_and_cannot_write_to_its_root(
     assert context["allowPrivilegeEscalation"] is False
 
 
-@pytest.mark.xdist_group("with the operator to itself")
 async def test_a_lease_that_somebody_deletes_is_made_anew_by_whoever_leads(
     kubectl: Kubectl, environment: Environment
 ) -> None:

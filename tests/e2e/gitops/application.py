@@ -1,11 +1,12 @@
 """An Application of Argo CD, with everything that its status has shown."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.e2e.kubectl import Kubectl, Sight, Watched
+from tests.e2e.kubectl import PATIENCE, Kubectl, Sight, Watched
 
 NAMESPACE = "argocd"
 REFRESH = "argocd.argoproj.io/refresh"
@@ -31,7 +32,7 @@ class Application:
         await self.kubectl("annotate", "application", self.name, "-n", NAMESPACE, *words)
         return at
 
-    async def until_synced(self, revision: str, within: float = 30) -> Sight:
+    async def until_synced(self, revision: str, within: float = PATIENCE) -> Sight:
         """The first sight of a finished sync of a commit."""
 
         def synced(sight: Sight) -> bool:
@@ -41,7 +42,7 @@ class Application:
 
         return await self.watched.sight_of(synced, f"a sync of {revision[:7]}", within)
 
-    async def until_refused(self, revision: str, within: float = 30) -> Sight:
+    async def until_refused(self, revision: str, within: float = PATIENCE) -> Sight:
         """The first sight of a sync of a commit that has failed, or waits to be tried again."""
 
         def refused(sight: Sight) -> bool:
@@ -63,7 +64,7 @@ class Application:
         await self.kubectl.patch("application", NAMESPACE, self.name, ending)
         return at
 
-    async def until_health(self, status: str, saying: str = "", within: float = 90) -> str:
+    async def until_health(self, status: str, saying: str = "", within: float = PATIENCE) -> str:
         """The Model's message, as soon as the application has a health for which that is the reason.
 
         The message is of the moment when the health changed: Argo CD does not look again at a status that makes no other health.
@@ -76,9 +77,9 @@ class Application:
         shown = await self.watched.until(holds, f"an application that is {status} {saying}".strip(), within)
         return str(_model_health(shown).get("message", ""))
 
-    def healths(self, since: float = 0) -> list[str]:
-        """Every health that was shown from a time on, without repetitions."""
-        shown = [_health(sight.object) for sight in self.watched.sights if sight.at >= since]
+    def healths(self, since: float = 0, until: float = math.inf) -> list[str]:
+        """Every health that was shown between two times, without repetitions."""
+        shown = [_health(sight.object) for sight in self.watched.sights if since <= sight.at < until]
         return [health for at, health in enumerate(shown) if health and (at == 0 or shown[at - 1] != health)]
 
     def syncs(self) -> list[str]:

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.xdist_group("argo cd, reverts")
 
 PIPELINE = "pipeline@example.com"
 ORDER = ("dev", "test", "prod")
+WATCH = "12s"
 RIGHTS = REPOSITORY / "examples" / "environments" / "pipeline" / "rights.yaml"
 
 
@@ -72,7 +73,7 @@ async def test_a_version_is_promoted_from_environment_to_environment(scenes: dic
 async def _established(scenes: dict[str, Scene], desk: Desk) -> AsyncIterator[Environment]:
     """v1 serves in each, v2 is there and nobody asks for it, and the policies of the later ones ask for the earlier ones."""
     for name, scene in scenes.items():
-        await scene.set_policy({})
+        await scene.set_policy({}, watch=WATCH)
         _commit(desk, name, scene, "v1", f"Register the model in {name}")
     for name, scene in scenes.items():
         path = {"name": scene.namespace, "path": name, "namespace": scene.namespace}
@@ -80,7 +81,7 @@ async def _established(scenes: dict[str, Scene], desk: Desk) -> AsyncIterator[En
         await application.until_health("Healthy", "v1 serves all traffic")
         yield Environment(name, scene, application, await scene.follow())
     for before, name in pairwise(ORDER):
-        await scenes[name].set_policy({"validation": {"gates": [_shown_in(before)]}})
+        await scenes[name].set_policy({"validation": {"gates": [_shown_in(before)]}}, watch=WATCH)
 
 
 def _commit(desk: Desk, folder: str, scene: Scene, version: str, says: str) -> str:

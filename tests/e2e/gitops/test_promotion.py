@@ -49,7 +49,7 @@ async def test_after_a_rollback_the_application_is_degraded_and_no_sync_starts_t
     async with desk.scene.clients(rate=30) as clients:
         promotion, promoted_at = await desk.promote(application, "v4")
         failed = await model.until_latched("v4")
-        message = await application.until_health("Degraded", "RolledBack", within=20)
+        message = await application.until_health("Degraded", "RolledBack")
         assert failed["message"] in message
         assert set(application.healths(since=promoted_at)) <= {"Healthy", "Progressing", "Degraded"}
 
@@ -68,7 +68,7 @@ async def test_after_a_rollback_the_application_is_degraded_and_no_sync_starts_t
         # The way back is in Git.
         desk.repository.revert(promotion)
         reverted_at = await application.refresh()
-        await application.until_health("Healthy", "v1 serves all traffic", within=20)
+        await application.until_health("Healthy", "v1 serves all traffic")
         print(f"\nfrom the refresh to a Healthy application: {time.time() - reverted_at:.1f} s")
 
     assert {answer.version for answer in clients.failures} <= {"v4"}

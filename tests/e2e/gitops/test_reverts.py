@@ -14,7 +14,7 @@ pytestmark = pytest.mark.xdist_group("argo cd, reverts")
 
 LONG = policies.canary(ERRORS, weights=(20, 50), at_least="10m")
 SHORT = policies.canary(ERRORS, weights=(20, 50), at_least="2s")
-AT_ONCE = 10.0  # seconds, on a busy machine; the measured time is printed
+AT_ONCE = 30.0  # seconds, on a busy machine and of the ten minutes of a step; the measured time is printed
 HELD = 15.0  # seconds, many times what a revert takes
 
 
@@ -98,7 +98,7 @@ async def _assert_reverted_at_once(
     print(f"\nfrom the refresh to all traffic back, in the middle of {middle}: {took:.2f} s")
     assert took < AT_ONCE
     await application.until_synced(revert)
-    await application.until_health("Healthy", "v1 serves all traffic", within=20)
+    await application.until_health("Healthy", "v1 serves all traffic")
     assert condition(model.status, "Ready")["status"] == "True"
     assert application.disagreements() == []
 

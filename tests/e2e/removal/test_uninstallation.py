@@ -30,7 +30,7 @@ async def test_what_serves_goes_on_serving_without_operator_and_definitions_char
             await installed.upgrade_definitions()
             await installed.upgrade(values)
         await model.ask_for("v2")
-        await model.until_rest("v2", within=120)
+        await model.until_rest("v2")
 
     assert left == before
     assert len(definitions) == 6
