@@ -7,7 +7,7 @@ from examples.tumor_screening.environment import OPERATOR_RELEASE
 from tests.e2e.installed import Installed
 from tests.e2e.kubectl import Refused
 
-TEST = ("test", OPERATOR_RELEASE, "--timeout=3m", "--logs")
+TEST = ("test", OPERATOR_RELEASE, "--timeout=8m", "--logs")
 NOT_RESTRICTED = {"allowPrivilegeEscalation": True}
 
 

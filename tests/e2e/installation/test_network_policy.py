@@ -13,6 +13,7 @@ from examples.tumor_screening.environment import OPERATOR_RELEASE
 from tests.e2e import policies
 from tests.e2e.fence import Connection, Peer, connections, lets_in, lets_out
 from tests.e2e.installed import CHARTS, Installed
+from tests.e2e.kubectl import PATIENCE
 from tests.e2e.policies import ERRORS
 from tests.e2e.scene import Scene, gate
 
@@ -29,7 +30,7 @@ async def test_the_policy_has_room_for_every_connection_of_the_operator_and_for_
 ) -> None:
     if not installed.environment.is_local:
         pytest.skip("looks into the network of the local cluster")
-    model = await scene.establish("v1", policies.shadow(ERRORS, KNOWN, at_least="30s"), "v2")
+    model = await scene.establish("v1", policies.shadow(ERRORS, KNOWN, at_least="10m"), "v2")
     async with scene.clients(rate=20):
         await model.ask_for("v2")
         await model.until(lambda status: gate(status, "known", "v2").get("result") == "Pass", "an answer of Prometheus")
@@ -49,7 +50,7 @@ async def _all_kinds_of_connections(installed: Installed, peers: dict[str, Peer]
     """What the operator has opened, once all that the policy is for is among it. The kernel forgets some after seconds."""
     expected = {"port 6443", "port 53", "a model server", "prometheus"}
     seen: frozenset[Connection] = frozenset()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not expected <= {_kind(one, peers) for one in seen}:
             seen |= await _connections(installed)
             await asyncio.sleep(0.5)
