@@ -403,8 +403,6 @@ def _judge(evidence: Evidence, gate: Gate, inputs: Inputs) -> Verdict:
         sentence = f"{inputs.candidate} warms up for {format_duration(gate.warmup)}, until {warm_at:%H:%M:%S} UTC; nothing counts yet"
         return unknown(gate, context, sentence, reasons.WARMING_UP)
     problem = _problem_for(evidence, gate, inputs)
-    if problem is not None:
-        context = replace(context, problem=problem[1], problem_reason=problem[0])
     measured = ((evidence.counted_at or evidence.started_at) - (memory.since or warm_at)).total_seconds()
     context = replace(context, measured_seconds=max(measured, 0.0))
     newest = _spanning(kind_for(gate).judge(gate, memory.state, context), gate, context)

@@ -68,8 +68,6 @@ class GateContext:
     alpha: float  # this gate's share of the rollout's alpha
     candidate_samples: int  # requests the candidate answered since the stage began, warm-up excluded
     baseline: Baseline | None
-    problem: str | None = None  # why the newest reading could not be used, as one sentence
-    problem_reason: str = "MetricsUnavailable"
     evaluations: tuple[ModelEvaluation, ...] = ()  # of candidate and incumbent
     trust: Trust = NOT_LOOKED_AT  # does the API server see to it that an evaluation names who created it?
     candidate_digest: str = ""
