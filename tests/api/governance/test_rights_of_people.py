@@ -4,7 +4,7 @@ import copy
 import secrets
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,6 +144,21 @@ VERBS: dict[str, Callable[[Somebody, str], int]] = {
 }
 
 
+@pytest.fixture
+def _without_its_policies(guarded: Guarded) -> Iterator[None]:
+    """Policies belong to no namespace, and would apply to the Models of every other test on this server."""
+    before = _policies(guarded)
+    yield
+    for name in _policies(guarded) - before:
+        assert guarded.server.request("DELETE", f"{API}/lifecyclepolicies/{name}").accepted
+
+
+def _policies(guarded: Guarded) -> set[str]:
+    listed = guarded.server.request("GET", f"{API}/lifecyclepolicies").body["items"]
+    return {each["metadata"]["name"] for each in listed}
+
+
+@pytest.mark.usefixtures("_without_its_policies")
 @pytest.mark.parametrize("role", ROLES)
 def test_who_has_a_role_may_what_it_says_and_nobody_else_may(role: str, guarded: Guarded, namespace: str) -> None:
     bearer, other = (Somebody(guarded.person(name), guarded, namespace) for name in (f"{role}-bearer", "nobody"))
