@@ -119,9 +119,17 @@ class Actor:
             if raw is None:
                 continue
             try:
-                self.cache.put(MODEL_VERSIONS, await self._write_status(MODEL_VERSIONS, raw, status))
+                written = await self._write_status(MODEL_VERSIONS, raw, status)
             except Invalid as error:  # what one version cannot keep must not hold a rollback of the Model
                 logger.error("ModelVersion %s: its status is refused: %s", raw["metadata"]["name"], error.message)
+            except Conflict:
+                # The event of the change may be lost to the cache: it can have come before the answer to an earlier write.
+                for found in await self.kube.list(MODEL_VERSIONS, raw["metadata"]["namespace"]):
+                    self.cache.put(MODEL_VERSIONS, found)
+                raise
+            else:
+                if written is not raw:  # which was read when the look began, and may be older than what the cache has
+                    self.cache.put(MODEL_VERSIONS, written)
 
     async def _write_model(self, observed: Observed, plan: Plan) -> Object:
         return await self._write_status(MODELS, observed.raw_model, plan.status)

@@ -3,7 +3,9 @@
 import asyncio
 from collections import Counter
 
-from modelward.api.resources import HTTP_ROUTES, MODEL_VERSIONS, MODELS, SERVICES
+import pytest
+
+from modelward.api.resources import HTTP_ROUTES, MODEL_VERSIONS, MODELS, NAMESPACES, SERVICES, Resource
 from modelward.runtime.kube import Conflict, KubeClient, Object
 from tests.api.conftest import ApiServer
 from tests.api.rollouts.watching import Change, nameless, watching
@@ -32,6 +34,42 @@ async def test_a_status_written_by_somebody_else_meanwhile_is_a_conflict_and_not
     assert outcome["production"] == "v2"
     assert outcome["created"] == {"scorer-v1": 1, "scorer-v2": 1}
     assert world.miscounted() == []
+
+
+async def test_a_version_whose_change_was_not_noticed_is_read_anew_after_a_conflict(kube: KubeClient) -> None:
+    """A watch may be late, or lose an event; the next full list is minutes away."""
+    world = await serving_world(kube)
+    await world.ask_for("v2")
+    await _annotate(world, 1)  # without an event
+    with pytest.raises(Conflict):
+        await world.operator.reconciler.reconcile(world.key)
+    await world.operator.reconciler.reconcile(world.key)
+    rollout = (await world.status()).rollout
+    assert rollout is not None
+    assert rollout.version == "v2"
+
+
+async def test_a_version_that_is_changed_during_a_look_stays_changed_in_the_cache(kube: KubeClient) -> None:
+    """What a look began with is older than the event that came meanwhile, and is not put back."""
+    world = await serving_world(kube)
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}}
+    await world.set_policy(stages_with(), appliesTo={"tiers": ["Low"], "namespaceSelector": selector})
+    await world.settle()
+    get = world.wire.get
+
+    async def noticing(resource: Resource, namespace: str | None, name: str) -> Object | None:
+        if resource == NAMESPACES:  # the versions have been read
+            world.wire.get = get  # type: ignore[method-assign]
+            await _annotate(world, 2)
+            await world.notice()
+        return await get(resource, namespace, name)
+
+    world.wire.get = noticing  # type: ignore[method-assign]
+    await world.operator.reconciler.reconcile(world.key)
+    for version in ("v1", "v2"):
+        known = world.operator.cache.get(MODEL_VERSIONS, world.namespace, f"{MODEL}-{version}")
+        assert known is not None
+        assert known["metadata"]["annotations"]["example.com/note"] == "2"
 
 
 async def test_a_finalizer_that_somebody_adds_meanwhile_stays(kube: KubeClient) -> None:
